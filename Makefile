@@ -1,0 +1,62 @@
+# Two commands set everything up on a fresh machine: `make demo` and `make test`.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+export HF_HUB_OFFLINE := 1
+export TOKENIZERS_PARALLELISM ?= true
+
+.PHONY: help setup demo test check lint types contracts docs docs-serve fmt bench golden changelog clean
+
+help:  ## Show this list.
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: $(STAMP)  ## Make .venv and install the package with all that is tested.
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; say which with: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 2; }
+	@echo "Installing into .venv (once; some minutes) …"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch==2.13.0
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $(STAMP)
+
+demo: $(STAMP)  ## Train the multilingual model, tied and untied, and write runs/demo/report.md.
+	@$(BIN)/python benchmarks/demo.py
+
+test: $(STAMP)  ## Run all tests.
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+check: lint contracts types docs  ## Everything that reads the code without running it, and the docs.
+
+lint: $(STAMP)  ## ruff, without writing.
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+contracts: $(STAMP)  ## Which room may import which (pyproject.toml).
+	$(BIN)/lint-imports
+
+types: $(STAMP)  ## pyright, strict.
+	$(BIN)/pyright
+
+docs: $(STAMP)  ## Build the documentation; a broken link is an error.
+	$(BIN)/zensical build --strict --clean
+
+docs-serve: $(STAMP)  ## Serve the documentation while you write.
+	$(BIN)/zensical serve
+
+fmt: $(STAMP)  ## Format, and repair what ruff can repair.
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+golden: $(STAMP)  ## Write the golden files again; review the diff like code.
+	$(BIN)/python -m pytest -n 0 tests/golden --write-golden
+
+bench: $(STAMP)  ## Run the benchmarks; results go to benchmarks/results/.
+	$(BIN)/python -m benchmarks
+
+changelog: $(STAMP)  ## Show the next release's changelog.
+	$(BIN)/towncrier build --draft --version next
+
+clean:  ## Remove what was built (not .venv, not runs/).
+	rm -rf site build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,1 @@
+"""Say which parameters a model shares; train the smaller model."""
