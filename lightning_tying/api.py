@@ -1,0 +1,124 @@
+"""The pipeline on one page: what was written -> what it means -> what is done -> what it saves."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable
+
+from torch import nn
+
+from lightning_tying.errors import Problem, SharingWarning
+from lightning_tying.graph.build import build_graph
+from lightning_tying.graph.collector import pause_gc
+from lightning_tying.graph.discover import discover_graph
+from lightning_tying.graph.inventory import take_inventory
+from lightning_tying.graph.ir import SharingGraph
+from lightning_tying.lowering.apply import apply_plan
+from lightning_tying.lowering.lower import lower
+from lightning_tying.lowering.plan import Plan
+from lightning_tying.lowering.preconditions import check_can_change, check_graph, check_module, check_same_spec
+from lightning_tying.lowering.state import read_state, require_state
+from lightning_tying.lowering.undo import untie_module
+from lightning_tying.lowering.verify import verify_tied
+from lightning_tying.passes.pipeline import run_passes
+from lightning_tying.reports.savings import SavingsReport, reckon_savings
+from lightning_tying.spec.loader import load_spec
+from lightning_tying.spec.sources import Source
+
+__all__ = ["discover", "get_plan", "make_plan", "report_savings", "tie", "untie", "verify"]
+
+
+def tie(module: nn.Module, spec: Source | Plan, *, strict: bool = True) -> Plan:
+    """Let the sites of `module` share parameters as `spec` says, in place.
+
+    The same spec on a tied module changes nothing but restores ties that were lost. Works on the meta device:
+    the ties are made, and drawn initial values follow when the module becomes real.
+
+    Args:
+        module: any module, before an optimizer, DDP, `fully_shard` or `parallelize_module` has seen it.
+        spec: a spec, a plan of `make_plan`, a mapping, YAML text, or a path (also as a one-line text that ends
+            in .yaml, .yml or .json).
+        strict: False turns patterns without a match into warnings.
+
+    Returns:
+        What was done; `print` it, or pass it to `report_savings`.
+
+    Raises:
+        SpecError: with all mistakes of the spec. Nothing has changed.
+        ApplyError: the module is tied by another spec, or wrapped. Nothing has changed.
+    """
+    module = check_can_change(module, "tie")
+    plan = _plan_for(module, spec, strict=strict)
+    new = read_state(module) is None
+    with pause_gc():
+        report = apply_plan(plan, module)
+    if new:
+        _warn((*plan.warnings, *((report.warning,) if report.warning else ())))
+    return plan
+
+
+def untie(module: nn.Module, sites: Iterable[str] | None = None) -> None:
+    """Give every site, or the named ones, a parameter of its own; values and `requires_grad` are kept.
+
+    Raises:
+        ApplyError: a name is not a site, or its module lies at two paths. Nothing has changed.
+    """
+    untie_module(check_can_change(module, "untie"), sites)
+
+
+def make_plan(module: nn.Module, spec: Source, *, strict: bool = True) -> Plan:
+    """What `tie` would do, without touching the module.
+
+    Raises:
+        SpecError: with all mistakes of the spec.
+    """
+    module = check_module(module, "make_plan")
+    with pause_gc():
+        written = load_spec(spec)
+        graph = run_passes(build_graph(written, take_inventory(module), strict=strict))
+        return lower(graph, written)
+
+
+def get_plan(module: nn.Module) -> Plan:
+    """The plan that a module is tied by; wrappers of torch.compile, DDP and Fabric are looked through.
+
+    Raises:
+        ApplyError: it is not tied; the text names tied modules inside it.
+    """
+    return require_state(check_module(module, "get_plan")).plan
+
+
+def discover(module: nn.Module) -> SharingGraph:
+    """The ties that a module already has, whoever made them; `.to_spec()` gives the YAML."""
+    return discover_graph(take_inventory(check_module(module, "discover")))
+
+
+def verify(module: nn.Module) -> None:
+    """Check that every tie of the module, and of tied modules inside it, holds.
+
+    Raises:
+        TieBroken: naming sharing group, sites and likely cause.
+        ApplyError: nothing in it is tied by a spec.
+    """
+    verify_tied(check_module(module, "verify"))
+
+
+def report_savings(plan_or_graph: Plan | SharingGraph) -> SavingsReport:
+    """What a plan, or the ties of a graph, save; `print` shows a table."""
+    return reckon_savings(check_graph(plan_or_graph))
+
+
+def _plan_for(module: nn.Module, spec: Source | Plan, *, strict: bool) -> Plan:
+    if isinstance(spec, Plan):
+        return spec
+    written = load_spec(spec)
+    state = read_state(module)
+    if state is None:
+        return make_plan(module, written, strict=strict)
+    check_same_spec(module, state, written)
+    return state.plan
+
+
+def _warn(problems: Iterable[Problem]) -> None:
+    for problem in problems:
+        warnings.warn(f"{problem.code} {problem}", SharingWarning, stacklevel=3)

@@ -1,0 +1,147 @@
+"""How each shared parameter gets its first value: the rule by precedence, and the sites that it solves from (8)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from lightning_tying.graph.bind import Binding, BoundEntry
+from lightning_tying.graph.parts import ParameterName, Site
+from lightning_tying.graph.report import Report, name_place
+from lightning_tying.spec.mistakes import Mistake
+from lightning_tying.spec.nearest import nearest_name
+from lightning_tying.spec.schema import Init, Policy
+
+FIRST = Init("first")
+SOLVED = frozenset({"first", "mean", "stepwise", "site"})
+
+
+@dataclass
+class Draft:
+    """A sharing group while it is made: its name, its bindings in model order, and what was decided.
+
+    Args:
+        name: the shared parameter's.
+        bindings: one for each use.
+        init: the rule for its first value.
+        init_sites: the FQNs that the rule solves from.
+    """
+
+    name: ParameterName
+    bindings: list[Binding]
+    init: Init = FIRST
+    init_sites: tuple[str, ...] = ()
+    sources: tuple[BoundEntry, ...] = field(default=())  # the entries that bind it, in the spec's order
+
+
+def choose_inits(drafts: Sequence[Draft], policies: Mapping[str, Policy], report: Report) -> None:
+    """Set `init` of every draft: that of `parameters`, then the equation's, then `first` (errors 81)."""
+    told: set[tuple[str, int, int]] = set()
+    known: dict[tuple[str, tuple[int, ...]], Init] = {}
+    for draft in drafts:
+        numbers = {binding.source.number: binding.source for binding in draft.bindings}
+        draft.sources = tuple(numbers[number] for number in sorted(numbers))
+        family = draft.name.family
+        key = (family, tuple(sorted(numbers)))
+        if key not in known:
+            declared = policies[family].init if family in policies else None
+            known[key] = declared or _agree_on_init(family, draft.sources, told, report)
+        draft.init = known[key]
+
+
+def _agree_on_init(family: str, sources: Sequence[BoundEntry], told: set[tuple[str, int, int]], report: Report) -> Init:
+    written = [(source, source.entry.init.get(family, source.entry.init.get(""))) for source in sources]
+    chosen = [(source, init) for source, init in written if init is not None]
+    if not chosen:
+        return FIRST
+    first_source, first = chosen[0]
+    for source, init in chosen[1:]:
+        pair = (family, first_source.number, source.number)
+        if init != first and pair not in told:
+            told.add(pair)
+            place = name_place(first_source.entry.location)
+            text = f"`{family}` has init {first} at {place} and {init} here. Keep one, or write it under parameters."
+            report.add("81", source.entry.location, text)
+    return first
+
+
+def choose_init_sites(drafts: Sequence[Draft], sites: Sequence[Site], root: str, report: Report) -> None:
+    """Set `init_sites` of every draft; empty where the value is drawn (error 82)."""
+    by_fqn: dict[str, Site] = {}
+    for draft in drafts:
+        owner = draft.bindings[0].site.fqn
+        match draft.init.kind:
+            case "mean":
+                draft.init_sites = tuple(binding.site.fqn for binding in draft.bindings)
+            case "first" | "stepwise":
+                draft.init_sites = (owner,)
+            case "site":
+                by_fqn = by_fqn or {site.fqn: site for site in sites}
+                draft.init_sites = _find_named_site(draft, by_fqn, root, report)
+            case _:
+                draft.init_sites = ()
+    _choose_stepwise(drafts)
+
+
+def _choose_stepwise(drafts: Sequence[Draft]) -> None:
+    """Members that differ only in the last whole number of the index are solved at sites spread over all of theirs.
+
+    Bae et al. 2025 (Relaxed Recursive Transformers, "Stepwise"): with members j = 0 … M − 1 and the n sites
+    that read them in model order, member j is solved at the site with number round(j(n − 1)/(M − 1)).
+    """
+    families: dict[tuple[object, ...], list[tuple[int, Draft]]] = {}
+    for draft in drafts:
+        place = _find_last_number(draft.name)
+        if draft.init.kind == "stepwise" and len(draft.bindings) > 1 and place is not None:
+            index = draft.name.index
+            rest = (draft.name.family, place, index[:place], index[place + 1 :])
+            families.setdefault(rest, []).append((int(index[place]), draft))
+    for members in families.values():
+        ordered = [draft for _, draft in sorted(members, key=lambda member: member[0])]
+        bindings = [(binding.match.position, binding.site.fqn) for draft in ordered for binding in draft.bindings]
+        spread = [fqn for _, fqn in sorted(bindings)]
+        for j, draft in enumerate(ordered):
+            draft.init_sites = (spread[_step(j, len(ordered), len(spread))],)
+
+
+def _step(j: int, members: int, sites: int) -> int:
+    return round(j * (sites - 1) / (members - 1)) if members > 1 else 0
+
+
+def _find_last_number(name: ParameterName) -> int | None:
+    return next((i for i in range(len(name.index) - 1, -1, -1) if isinstance(name.index[i], int)), None)
+
+
+def _find_named_site(draft: Draft, by_fqn: Mapping[str, Site], root: str, report: Report) -> tuple[str, ...]:
+    """The site that `site(…)` names, its captures replaced; nothing where it was refused."""
+    template = str(draft.init.arguments[0]) if draft.init.arguments else ""
+    try:
+        fqn = _fill_captures(template, draft)
+        _check_named_site(draft, by_fqn, f"{root}.{fqn}" if root else fqn)
+    except Mistake as mistake:
+        report.add(mistake.code, draft.sources[0].entry.location, f"site({template}): {mistake.text}")
+        return ()
+    return (f"{root}.{fqn}" if root else fqn,)
+
+
+def _fill_captures(template: str, draft: Draft) -> str:
+    fqn, family = template, draft.name.family
+    for name in dict.fromkeys(re.findall(r"\{(\w+)\}", template)):
+        values = {binding.match.captures.get(name) for binding in draft.bindings}
+        if None in values:
+            raise Mistake("82", f"{name} is not a capture in all uses of {family}. Write a number.")
+        if len(values) > 1:
+            raise Mistake("82", f"{name} is not the same in all uses of {family}. Write a number.")
+        fqn = fqn.replace(f"{{{name}}}", str(values.pop()))
+    return fqn
+
+
+def _check_named_site(draft: Draft, by_fqn: Mapping[str, Site], fqn: str) -> None:
+    site, shape = by_fqn.get(fqn), draft.bindings[0].site.meta.shape
+    if site is None:
+        near = nearest_name(fqn, by_fqn)
+        raise Mistake("82", "there is no such site." + (f" Nearest: {near}." if near else ""))
+    if site.meta.shape != shape:
+        found = f"it is {list(site.meta.shape)}, and `{draft.name}` is {list(shape)}"
+        raise Mistake("82", f"{found}. Name a site of that shape.")

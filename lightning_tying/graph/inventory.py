@@ -1,0 +1,149 @@
+"""From a module to its `Inventory`: every parameter under every FQN, as data. The only file of `graph` with torch."""
+
+# pyright: reportPrivateUsage=false
+# The walk reads the tables of `nn.Module` itself: `named_parameters` takes longer, and tells less of each place.
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal
+
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+from torch.nn.utils.parametrize import ParametrizationList
+
+from lightning_tying.graph.collector import pause_gc
+from lightning_tying.graph.parts import Site, TensorMeta
+
+WRAPPER_SEGMENTS = frozenset({"_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"})
+
+
+@dataclass(frozen=True, slots=True)
+class Unbindable:
+    """A tensor that a pattern may match and no equation can bind.
+
+    Args:
+        fqn: its name, wrapper segments removed.
+        reason: `parametrized`, `lazy`, or `dtype` (not a floating-point number).
+        detail: the class name of its module (`lazy`), its dtype as torch writes it (`dtype`).
+        originals: FQNs of the parameters behind a parametrization.
+    """
+
+    fqn: str
+    reason: Literal["parametrized", "lazy", "dtype"]
+    detail: str = ""
+    originals: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """All that planning asks of a module, taken once; holds no tensors and no modules.
+
+    Args:
+        sites: the floating-point parameters under all their FQNs, in model order: the order of
+            `named_parameters(remove_duplicate=False)`.
+        modules: FQN to class name, the module itself under the empty FQN.
+        buffers: the FQNs of the buffers.
+        unbindable: parametrized, lazy and not floating-point tensors.
+    """
+
+    sites: tuple[Site, ...]
+    modules: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({"": "Module"}))
+    buffers: tuple[str, ...] = ()
+    unbindable: tuple[Unbindable, ...] = ()
+
+
+def take_inventory(module: nn.Module) -> Inventory:
+    """List the sites of a module, and what else a pattern may name by mistake.
+
+    Args:
+        module: any module, on any device, meta included; nothing is read but metadata.
+
+    Returns:
+        The inventory; the wrapper segments of `torch.compile`, FSDP1 and activation checkpointing are
+        removed from all FQNs.
+    """
+    with pause_gc():
+        return _Walk().take(module)
+
+
+class _Walk:
+    """The state of one walk: what was found so far, and the memo of parameters and of equal metadata."""
+
+    def __init__(self) -> None:
+        self.sites: list[Site] = []
+        self.modules: dict[str, str] = {}
+        self.buffers: list[str] = []
+        self.unbindable: list[Unbindable] = []
+        self._numbers: dict[int, int] = {}
+        self._metas: dict[tuple[object, ...], TensorMeta] = {}
+        self._seen: set[str] = set()
+
+    def take(self, module: nn.Module) -> Inventory:
+        for fqn, part in _walk_modules(module):
+            self._take_module(fqn, part)
+        modules = MappingProxyType(self.modules)
+        return Inventory(tuple(self.sites), modules, tuple(self.buffers), tuple(self.unbindable))
+
+    def _take_module(self, fqn: str, part: nn.Module) -> None:
+        kind = self.modules[fqn] = type(part).__name__  # under one FQN the wrapped module comes after its wrapper
+        prefix = f"{fqn}." if fqn else ""
+        sparse = isinstance(part, (nn.Embedding, nn.EmbeddingBag)) and part.sparse
+        for name, tensor in part._parameters.items():
+            if tensor is not None:
+                self._take_parameter(prefix + name, tensor, kind, sparse and name == "weight")
+        if part._buffers:
+            self.buffers += [prefix + name for name, buffer in part._buffers.items() if buffer is not None]
+        if isinstance(part, ParametrizationList) and "parametrizations." in fqn:
+            self._take_parametrization(fqn, part)
+
+    def _take_parameter(self, fqn: str, tensor: Tensor, owner: str, sparse: bool) -> None:
+        if fqn in self._seen:
+            return
+        self._seen.add(fqn)
+        if is_lazy(tensor):
+            self.unbindable.append(Unbindable(fqn, "lazy", detail=owner))
+        elif not tensor.is_floating_point():
+            self.unbindable.append(Unbindable(fqn, "dtype", detail=str(tensor.dtype)))
+        else:
+            number = self._numbers.setdefault(id(tensor), len(self._numbers))
+            self.sites.append(Site(fqn, self._read_meta(tensor), owner, number, sparse))
+
+    def _read_meta(self, tensor: Tensor) -> TensorMeta:
+        key = (tensor.shape, tensor.dtype, tensor.device, tensor.requires_grad)
+        meta = self._metas.get(key)
+        if meta is None:
+            dtype = str(tensor.dtype).removeprefix("torch.")
+            meta = TensorMeta(tuple(tensor.shape), dtype, str(tensor.device), tensor.requires_grad)
+            self._metas[key] = meta
+        return meta
+
+    def _take_parametrization(self, fqn: str, part: ParametrizationList) -> None:
+        path, _, tensor = fqn.rpartition("parametrizations.")
+        originals = tuple(f"{fqn}.{name}" for name in (*part._parameters, *part._buffers))
+        self.unbindable.append(Unbindable(path + tensor, "parametrized", originals=originals))
+
+
+def _walk_modules(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """Every module under every path, in the order of `named_modules(remove_duplicate=False)`.
+
+    A module that contains itself is entered once on each path, where torch would not end.
+    """
+    stack: list[tuple[str, nn.Module, frozenset[int]]] = [("", module, frozenset())]
+    while stack:
+        fqn, part, above = stack.pop()
+        yield fqn, part
+        if not part._modules:
+            continue
+        path = above | {id(part)}
+        for name, child in reversed(part._modules.items()):
+            if child is not None and id(child) not in path:
+                stack.append((_join(fqn, name), child, path))
+
+
+def _join(fqn: str, name: str) -> str:
+    if name in WRAPPER_SEGMENTS:
+        return fqn
+    return f"{fqn}.{name}" if fqn else name

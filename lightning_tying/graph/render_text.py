@@ -1,0 +1,67 @@
+"""From a sharing graph to text: each shared parameter with the sites that read it, then the private parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from lightning_tying.graph.fold import fold_fqns
+from lightning_tying.graph.parts import GraphView, ParameterPolicy, SharingGroup, TensorMeta
+
+
+def graph_to_text(graph: GraphView) -> str:
+    """The graph for people and tests: stable, owners first, sites that differ in a number folded."""
+    lines = [summarize_graph(graph)]
+    for group in graph.groups:
+        lines += ["", describe_group(group)]
+        lines += [f"    {line}" for line in fold_fqns(group.sites)]
+    if graph.private:
+        lines += ["", "private"]
+        lines += [f"    {line}" for line in fold_private(graph.private)]
+    for warning in graph.warnings:
+        lines += ["", f"{warning.code} {warning}"]
+    return "\n".join(lines)
+
+
+def summarize_graph(graph: GraphView) -> str:
+    """One sentence: how many shared parameters, sites and private parameters."""
+    sites = sum(len(group.uses) for group in graph.groups)
+    shared = f"{count_things(len(graph.groups), 'shared parameter')} read by {count_things(sites, 'site')}"
+    return f"{shared}; {count_things(len(graph.private), 'private parameter')}"
+
+
+def count_things(count: int, thing: str) -> str:
+    """`1 site`, `1,000 sites`."""
+    return f"{count:,} {thing}" if count == 1 else f"{count:,} {thing}s"
+
+
+def describe_group(group: SharingGroup) -> str:
+    """One line: name, shape, dtype, and what its policy says that is not the default."""
+    meta = describe_meta(group.meta)
+    return "  ".join((str(group.name), meta, *describe_policy(group.policy, group.meta)))
+
+
+def describe_meta(meta: TensorMeta) -> str:
+    """`[100, 64] float32`."""
+    return f"[{', '.join(str(size) for size in meta.shape)}] {meta.dtype}"
+
+
+def describe_policy(policy: ParameterPolicy, meta: TensorMeta) -> list[str]:
+    """What is not the default: `init mean`, `lr × 0.5`, `weight decay × 0`, `frozen`."""
+    told: list[str] = []
+    if policy.init.kind != "first":
+        told.append(f"init {policy.init}")
+    if policy.lr != 1:
+        told.append(f"lr × {policy.lr:g}")
+    if policy.weight_decay != 1:
+        told.append(f"weight decay × {policy.weight_decay:g}")
+    if not meta.trainable:
+        told.append("frozen")
+    return told
+
+
+def fold_private(private: Iterable[tuple[str, TensorMeta]]) -> list[str]:
+    """The private parameters, folded where name and metadata allow it."""
+    by_meta: dict[TensorMeta, list[str]] = {}
+    for fqn, meta in private:
+        by_meta.setdefault(meta, []).append(fqn)
+    return [f"{line}  {describe_meta(meta)}" for meta, fqns in by_meta.items() for line in fold_fqns(fqns)]

@@ -1,0 +1,42 @@
+"""From a pattern to the names that it matches: names sorted once, cut by the pattern's literal prefix."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from typing import Final
+
+from lightning_tying.spec.patterns import Captures, Pattern
+
+LAST_LETTER = "\U0010ffff"
+
+
+class SiteIndex:
+    """Names in their own order, looked up by pattern."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names: Final = names
+        self._order = sorted(range(len(names)), key=names.__getitem__)
+        self._sorted = [names[position] for position in self._order]
+
+    def find(self, pattern: Pattern) -> list[tuple[int, tuple[Captures, ...]]]:
+        """The positions of the names that match, in the names' order, each with its sets of captures."""
+        found: list[tuple[int, tuple[Captures, ...]]] = []
+        start, stop = self._cut(pattern.prefix)
+        match = pattern.match
+        for place in range(start, stop):
+            captures = match(self._sorted[place])
+            if captures:
+                found.append((self._order[place], captures))
+        found.sort(key=lambda entry: entry[0])
+        return found
+
+    def list_names(self, prefix: str) -> list[str]:
+        """The names that begin with `prefix`, in the names' order."""
+        start, stop = self._cut(prefix)
+        return [self.names[position] for position in sorted(self._order[start:stop])]
+
+    def _cut(self, prefix: str) -> tuple[int, int]:
+        if not prefix:
+            return 0, len(self._sorted)
+        return bisect_left(self._sorted, prefix), bisect_left(self._sorted, prefix + LAST_LETTER)

@@ -1,0 +1,67 @@
+"""From a sharing graph to a spec of ties that gives the same partition on the untied model."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from lightning_tying.errors import Location, Problem, SpecError
+from lightning_tying.graph.parts import GraphView, SharingGroup
+from lightning_tying.graph.site_index import SiteIndex
+from lightning_tying.spec.patterns import Pattern, read_pattern
+from lightning_tying.spec.schema import Init, SharingSpec, Tie
+
+ODD_LETTER = re.compile(r"[*{}|=\\\s]")  # what a pattern cannot say literally
+NUMBER = re.compile(r"(?<![^.])[0-9]+(?![^.])")  # a whole segment of digits
+
+
+def graph_to_spec(graph: GraphView) -> SharingSpec:
+    """Write every group of two sites or more as a tie.
+
+    Args:
+        graph: of `discover` or of a plan.
+
+    Returns:
+        A spec whose ties give `graph.partition()` on the same model without ties. A pattern stands for
+        several sites where it matches these and no others; index and equations are not recovered.
+    """
+    bound = [site for group in graph.groups for site in group.sites]
+    known = SiteIndex([*bound, *(fqn for fqn, _ in graph.private)])
+    ties = [_write_tie(group, known) for group in graph.groups if len(group.uses) > 1]
+    return SharingSpec(entries=tuple(ties))
+
+
+def _write_tie(group: SharingGroup, known: SiteIndex) -> Tie:
+    policy = group.policy
+    init = {} if policy.init == Init("first") else {"": policy.init}
+    return Tie(sites=tuple(_write_patterns(group.sites, known)), init=init)
+
+
+def _write_patterns(sites: Iterable[str], known: SiteIndex) -> Iterator[Pattern]:
+    """One pattern for each form: `layers.*.norm.weight` where all that it matches are sites of the group."""
+    forms: dict[str, list[str]] = {}
+    for site in sites:
+        forms.setdefault(NUMBER.sub("*", site), []).append(site)
+    for form, members in forms.items():
+        pattern = read_pattern(_open_odd_letters(form))
+        if len(members) > 1 and _matched(pattern, known) == set(members):
+            yield pattern
+        else:
+            yield from (_write_pattern(member, known) for member in members)
+
+
+def _write_pattern(fqn: str, known: SiteIndex) -> Pattern:
+    pattern = read_pattern(_open_odd_letters(fqn))
+    if _matched(pattern, known) != {fqn}:
+        text = f"{fqn!r} has a letter that patterns cannot say, and {pattern.text} matches other sites too. Rename it."
+        raise SpecError([Problem("to_spec", Location(path="share"), text)])
+    return pattern
+
+
+def _matched(pattern: Pattern, known: SiteIndex) -> set[str]:
+    return {known.names[position] for position, _ in known.find(pattern)}
+
+
+def _open_odd_letters(fqn: str) -> str:
+    """A letter that is a sign of the language is left open: `a=b` is matched by `a*b`."""
+    return ODD_LETTER.sub("*", fqn)

@@ -1,0 +1,109 @@
+"""State dicts in, state dicts out: with each shared tensor under its owner's name only, or under all its names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, MutableMapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lightning_tying.errors import ConflictError
+from lightning_tying.graph.ir import SharingGroup
+from lightning_tying.lowering.draw_into import is_sharded
+from lightning_tying.lowering.plan import Plan
+from lightning_tying.lowering.resolve import without_wrappers
+
+
+def drop_aliases(state: Mapping[str, Any], plan: Plan, prefix: str = "") -> dict[str, Any]:
+    """A copy of a state dict without the names that are aliases; the owners stay.
+
+    Args:
+        state: of a tied module.
+        plan: of that module.
+        prefix: what stands before its names, `network.`.
+
+    Raises:
+        ConflictError: an alias has another value than its owner, so that dropping it would lose it.
+    """
+    names = _index(state, prefix)
+    _check_values(state, names, plan)
+    aliases = {names[step.site] for step in plan.steps if step.site in names and step.owner in names}
+    return {key: value for key, value in state.items() if key not in aliases}
+
+
+def fill_aliases(
+    state: MutableMapping[str, Any], plan: Plan, prefix: str = "", keys: Mapping[str, str] | None = None
+) -> None:
+    """Add, in place, the members of sharing groups that a state dict lacks, from any member that it has.
+
+    Args:
+        state: to be loaded into a tied module.
+        plan: of that module.
+        prefix: what stands before its names, `network.`.
+        keys: the module's own state dict keys by FQN, where wrappers make them differ.
+
+    Raises:
+        ConflictError: members of one group are there with different values; nothing has been added.
+    """
+    names = _index(state, prefix)
+    _check_values(state, names, plan)
+    for group in plan.graph.groups:
+        present = [site for site in group.sites if site in names]
+        if not present:
+            continue
+        value = state[names[present[0]]]
+        for site in group.sites:
+            if site not in names:
+                state[prefix + (keys or {}).get(site, site)] = value
+
+
+def _index(state: Mapping[str, Any], prefix: str) -> dict[str, str]:
+    """The keys below `prefix`, by FQN."""
+    return {without_wrappers(key[len(prefix) :]): key for key in state if key.startswith(prefix)}
+
+
+def _check_values(state: Mapping[str, Any], names: Mapping[str, str], plan: Plan) -> None:
+    conflicts: list[str] = []
+    for group in plan.graph.groups:
+        present = [site for site in group.sites if site in names]
+        different = [site for site in present[1:] if _differ(state[names[present[0]]], state[names[site]])]
+        if different:
+            conflicts.append(_describe(group, present[0], different))
+    if conflicts:
+        raise ConflictError(
+            "\n".join(
+                [
+                    *conflicts,
+                    "These weights come from a model without these ties. Load them into the untied model and tie that "
+                    "one (the spec's `init` says which value remains), or keep one entry for each group in the file.",
+                ]
+            )
+        )
+
+
+def _describe(group: SharingGroup, first: str, different: Sequence[str]) -> str:
+    verb = "has" if len(different) == 1 else "have"
+    return f"`{group.name}` is one parameter, and {', '.join(different)} {verb} another value than {first} here."
+
+
+def _differ(one: Any, other: Any) -> bool:
+    """Whether two entries hold different numbers; what cannot be compared is left to torch's own checks."""
+    if one is other or not (isinstance(one, Tensor) and isinstance(other, Tensor)):
+        return False
+    first, second = _local(one), _local(other)
+    if first.is_meta or second.is_meta or first.shape != second.shape:
+        return False
+    if first.dtype == second.dtype and first.device == second.device and _same_memory(first, second):
+        return False
+    second = second.to(first)
+    return not (torch.equal(first, second) or bool(torch.isclose(first, second, rtol=0, atol=0, equal_nan=True).all()))
+
+
+def _local(tensor: Tensor) -> Tensor:
+    """The part of a DTensor that is here; comparing the whole would need all processes."""
+    return tensor.to_local() if is_sharded(tensor) else tensor  # pyright: ignore  # a DTensor, by the condition
+
+
+def _same_memory(one: Tensor, other: Tensor) -> bool:
+    return one.data_ptr() == other.data_ptr() and one.data_ptr() != 0 and one.stride() == other.stride()

@@ -1,0 +1,161 @@
+"""A module and the FQN of a site in, the place in that module out, whatever wrappers lie between."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from torch import nn
+from torch.nn.utils import parametrize
+
+from lightning_tying.errors import TieBroken
+
+# Segments that torch's wrappers insert; only the first shows in the keys of a state dict.
+_COMPILED = "_orig_mod"
+WRAPPERS = (_COMPILED, "_fsdp_wrapped_module", "_checkpoint_wrapped_module")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Slot:
+    """Where a module holds the parameter of a site.
+
+    Args:
+        site: the FQN, without the segments of wrappers.
+        module: the module that has the parameter.
+        name: the parameter's name in it.
+        key: the site's key in the state dict of the module given to `find_slots`.
+    """
+
+    site: str
+    module: nn.Module
+    name: str
+    key: str
+
+    @property
+    def place(self) -> tuple[int, str]:
+        """Equal for two FQNs of one module at two paths, which hold one parameter by nature."""
+        return id(self.module), self.name
+
+    def peek(self) -> nn.Parameter | None:
+        """The parameter, or None where there is none (any more)."""
+        return own_parameters(self.module).get(self.name)
+
+    def read(self) -> nn.Parameter:
+        """The parameter.
+
+        Raises:
+            TieBroken: there is none; the text says what probably took it away.
+        """
+        parameter = self.peek()
+        if parameter is None:
+            raise TieBroken(f"{self.site} is not a parameter any more: {explain_missing(self.module, self.name)}")
+        return parameter
+
+    def write(self, parameter: nn.Parameter) -> None:
+        """Put a parameter here; by attribute, since RNNs keep a list of their weights that must follow."""
+        setattr(self.module, self.name, parameter)
+
+
+def find_slots(root: nn.Module, sites: Iterable[str]) -> dict[str, Slot]:
+    """The slot of each site, by FQN.
+
+    Raises:
+        TieBroken: the path of a site leads to no module.
+    """
+    found: dict[str, tuple[nn.Module, str]] = {"": (root, "")}
+    slots: dict[str, Slot] = {}
+    for site in sites:
+        path, _, name = site.rpartition(".")
+        module, prefix = _walk(path, found)
+        while name not in own_parameters(module) and (inner := _step_inside(module, prefix)) is not None:
+            module, prefix = inner
+        slots[site] = Slot(site, module, name, prefix + name)
+    return slots
+
+
+def own_parameters(module: nn.Module) -> dict[str, nn.Parameter | None]:
+    """The parameters that this module itself registers, None entries included."""
+    return module._parameters  # pyright: ignore[reportPrivateUsage]  # reading by attribute would run parametrizations
+
+
+def own_modules(module: nn.Module) -> dict[str, nn.Module | None]:
+    """The modules that this module itself registers, under all their names."""
+    return module._modules  # pyright: ignore[reportPrivateUsage]  # named_children() leaves out the second name
+
+
+def walk_modules(root: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """Every module once, the root included, with its first FQN; wrappers have the FQN of what they wrap."""
+    seen: set[int] = set()
+    stack = [("", root)]
+    while stack:
+        path, module = stack.pop()
+        if id(module) in seen:
+            continue
+        seen.add(id(module))
+        yield path, module
+        children = [(name, child) for name, child in own_modules(module).items() if child is not None]
+        stack += [(_join(path, name), child) for name, child in reversed(children)]
+
+
+def without_wrappers(key: str) -> str:
+    """`layers.0._orig_mod.weight` is the site `layers.0.weight`."""
+    if not any(wrapper in key for wrapper in WRAPPERS):
+        return key
+    return ".".join(segment for segment in key.split(".") if segment not in WRAPPERS)
+
+
+def explain_missing(module: nn.Module, name: str) -> str:
+    """Why `module` probably has no parameter `name`, and what to do about it."""
+    parameters = own_parameters(module)
+    kind = type(module).__name__
+    if parametrize.is_parametrized(module, name):
+        return f"a parametrization was registered on it in {kind}. Remove it, or untie before registering it."
+    if f"{name}_g" in parameters or f"{name}_v" in parameters:
+        return f"weight_norm replaced it in {kind}. Remove weight_norm, or untie before applying it."
+    if f"{name}_orig" in parameters:
+        return f"pruning or spectral_norm replaced it in {kind}. Make it permanent or remove it, then tie again."
+    if name in parameters:
+        return f"it was set to None in {kind}. Put the parameter back, or untie it first."
+    if hasattr(module, name):
+        return f"{kind}.{name} is a {type(getattr(module, name)).__name__} now. Untie before replacing it."
+    return f"{kind} has no attribute `{name}`: it was deleted, or its module was exchanged. Untie before removing it."
+
+
+def _walk(path: str, found: dict[str, tuple[nn.Module, str]]) -> tuple[nn.Module, str]:
+    if path in found:
+        return found[path]
+    parent, _, segment = path.rpartition(".")
+    module, prefix = _walk(parent, found)
+    while segment not in own_modules(module):
+        inner = _step_inside(module, prefix)
+        if inner is None:
+            raise TieBroken(_explain_path(path, module))
+        module, prefix = inner
+    child = own_modules(module)[segment]
+    if child is None:
+        raise TieBroken(f"{path} is None now. Untie before removing a module whose parameters are tied.")
+    found[path] = child, f"{prefix}{segment}."
+    return found[path]
+
+
+def _step_inside(module: nn.Module, prefix: str) -> tuple[nn.Module, str] | None:
+    for wrapper in WRAPPERS:
+        inner = own_modules(module).get(wrapper)
+        if inner is not None:
+            return inner, f"{prefix}{wrapper}." if wrapper == _COMPILED else prefix
+    return None
+
+
+def _join(path: str, name: str) -> str:
+    if name in WRAPPERS:
+        return path
+    return f"{path}.{name}" if path else name
+
+
+def _explain_path(path: str, module: nn.Module) -> str:
+    parent, _, segment = path.rpartition(".")
+    where = f"`{parent}` ({type(module).__name__})" if parent else f"the root ({type(module).__name__})"
+    return (
+        f"{path} is not a module any more: {where} has no `{segment}`. "
+        "Its layers were probably replaced after the tie. Untie first, then change the module and tie again."
+    )

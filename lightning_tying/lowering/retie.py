@@ -1,0 +1,114 @@
+"""A tied module in, the same module tied again out: after `_apply` and after a load, by functions that pickle."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, MutableMapping
+from functools import partial
+from typing import Any
+
+from torch import Tensor, nn
+
+from lightning_tying.errors import SharingWarning
+from lightning_tying.lowering.checkpoint import fill_aliases
+from lightning_tying.lowering.draw_into import write_value
+from lightning_tying.lowering.link import link
+from lightning_tying.lowering.plan import Alias
+from lightning_tying.lowering.reset import draw_fresh, install_resets, remove_resets
+from lightning_tying.lowering.resolve import Slot, find_slots
+from lightning_tying.lowering.state import TiedState, clear_state, read_state, require_state, write_state
+
+
+def install_hooks(module: nn.Module, state: TiedState) -> None:
+    """Make `module` a tied root: what it remembers, and what keeps its ties."""
+    write_state(module, state)
+    # On the instance, and a partial: deepcopy and pickle rebind it to the copy, which they do not with a closure.
+    setattr(module, "_apply", partial(apply_and_retie, module))  # noqa: B010  # a private name of torch's
+    untyped: Any = module  # torch's stubs leave the hooks' types open
+    state.handles = (
+        untyped.register_load_state_dict_pre_hook(fill_before_load),
+        untyped.register_load_state_dict_post_hook(retie_after_load),
+    )
+    install_resets(state.plan, module)
+
+
+def remove_hooks(module: nn.Module) -> None:
+    """Make `module` an ordinary module again; parameters stay as they are."""
+    for handle in require_state(module).handles:
+        handle.remove()
+    remove_resets(module)
+    clear_state(module)
+    delattr(module, "_apply")
+
+
+def retie(module: nn.Module) -> list[Alias]:
+    """Restore the ties of a tied module, with the owners' values.
+
+    Returns:
+        The steps whose tie did not hold.
+
+    Raises:
+        TieBroken: a parameter is missing; nothing has changed.
+    """
+    state = require_state(module)
+    slots = find_slots(module, state.plan.sites)
+    restored = link(state.plan.steps, slots)
+    _draw_pending(state, slots)
+    return restored
+
+
+def apply_and_retie(module: nn.Module, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> nn.Module:
+    """`nn.Module._apply` (`.to`, `to_empty`, `half`, …) of a tied module: torch's, then the ties again."""
+    state = require_state(module)
+    slots = find_slots(module, state.plan.sites)
+    lost = [step for step in state.plan.steps if slots[step.site].read() is not slots[step.owner].read()]
+    kind: Any = type(module)  # `_apply` is the one place through which torch converts and moves
+    kind._apply(module, fn, recurse)
+    if recurse:  # without it only a part has changed: the ties are restored when all has
+        link(state.plan.steps, slots)
+        _draw_pending(state, slots)
+        if lost:
+            _warn_lost(lost)
+    return module
+
+
+def fill_before_load(module: nn.Module, state_dict: MutableMapping[str, Any], prefix: str, *_arguments: object) -> None:
+    """Load pre-hook: add missing aliases; refuse two values for one parameter before anything is loaded.
+
+    Raises:
+        ConflictError: with the groups and the sites.
+    """
+    state = read_state(module)
+    if state is not None:
+        fill_aliases(state_dict, state.plan, prefix, _state_keys(state, module))
+
+
+def retie_after_load(module: nn.Module, _incompatible_keys: object) -> None:
+    """Load post-hook: `assign=True` gives every site a parameter of its own."""
+    state = read_state(module)
+    if state is not None:
+        slots = find_slots(module, state.plan.sites)
+        link(state.plan.steps, slots)
+        state.pending = frozenset(owner for owner in state.pending if slots[owner].read().is_meta)
+
+
+def _state_keys(state: TiedState, module: nn.Module) -> Mapping[str, str]:
+    return {site: slot.key for site, slot in find_slots(module, state.plan.sites).items()}
+
+
+def _draw_pending(state: TiedState, slots: Mapping[str, Slot]) -> None:
+    """Carry out drawn inits that had to wait for real memory, once."""
+    if not state.pending:
+        return
+    for group in state.plan.graph.groups:
+        slot = slots[group.owner]
+        if group.owner in state.pending and not slot.read().is_meta:
+            write_value(slot.read(), draw_fresh(slot.module, slot.name, group))
+    state.pending = frozenset(owner for owner in state.pending if slots[owner].read().is_meta)
+
+
+def _warn_lost(lost: list[Alias]) -> None:
+    sites = ", ".join(f"{step.site} (tied to {step.owner})" for step in lost[:3])
+    more = f" and {len(lost) - 3} more" if len(lost) > 3 else ""
+    message = f"{sites}{more} had lost the tie before this call; it is restored with the owner's values."
+    warnings.warn(message, SharingWarning, stacklevel=4)

@@ -1,0 +1,75 @@
+"""What a tied module remembers: its plan and the book-keeping of its hooks, as one plain attribute of the module."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from torch import nn
+from torch.utils.hooks import RemovableHandle
+
+from lightning_tying.errors import ApplyError
+from lightning_tying.lowering.initial_values import InitialReport
+from lightning_tying.lowering.plan import Plan
+from lightning_tying.lowering.resolve import walk_modules
+
+_NAME = "_lightning_tying"
+
+
+@dataclass
+class TiedState:
+    """The attribute of a tied root; `deepcopy` and `pickle` take it along with the module.
+
+    Args:
+        plan: what is tied.
+        handles: of the load hooks, to remove them.
+        pending: owners that are on the meta device and whose init is drawn once they are real.
+        report: how far the initial values were from the sites.
+        partial: some sites of the spec have been untied since.
+    """
+
+    plan: Plan
+    handles: tuple[RemovableHandle, ...] = ()
+    pending: frozenset[str] = frozenset()
+    report: InitialReport = field(default_factory=InitialReport)
+    partial: bool = False
+
+
+def read_state(module: nn.Module) -> TiedState | None:
+    """The state of this very module, None when it is not a tied root."""
+    state = vars(module).get(_NAME)  # not getattr: a wrapper's may answer with its child's
+    return state if isinstance(state, TiedState) else None
+
+
+def write_state(module: nn.Module, state: TiedState) -> None:
+    """Make `module` a tied root, or change what it remembers."""
+    setattr(module, _NAME, state)
+
+
+def clear_state(module: nn.Module) -> None:
+    """Forget the plan."""
+    delattr(module, _NAME)
+
+
+def find_tied(module: nn.Module) -> Iterator[tuple[str, nn.Module, TiedState]]:
+    """Every tied root in `module`, itself included: its FQN, the module, what it remembers."""
+    for path, part in walk_modules(module):
+        state = read_state(part)
+        if state is not None:
+            yield path, part, state
+
+
+def require_state(module: nn.Module) -> TiedState:
+    """The state of a tied module.
+
+    Raises:
+        ApplyError: it is not tied; the text names the tied modules inside it.
+    """
+    state = read_state(module)
+    if state is not None:
+        return state
+    inside = [path for path, _, _ in find_tied(module)]
+    hint = (
+        f" Tied inside it: {', '.join(inside)}; ask for one of these." if inside else " Call tie(module, spec) first."
+    )
+    raise ApplyError(f"This {type(module).__name__} is not tied.{hint}")

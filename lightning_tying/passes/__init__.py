@@ -1,0 +1,1 @@
+"""Functions from graph to graph: checks refuse and never change, the others change and never refuse."""

@@ -1,0 +1,127 @@
+"""What was written, as frozen data: the entries of a spec and their options. No torch, no model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, TypeAlias, Union
+
+from lightning_tying.errors import Location, Problem
+from lightning_tying.spec.patterns import Pattern
+from lightning_tying.spec.scalars import Scalar
+from lightning_tying.spec.values import Value
+
+LetValue: TypeAlias = Union[int, float, str, "list[LetValue]", "dict[str, LetValue]"]
+PlainData: TypeAlias = Union[bool, int, float, str, "list[PlainData]", "dict[str, PlainData]", None]
+
+InitKind: TypeAlias = Literal[
+    "first", "mean", "stepwise", "site", "svd", "svd_joint", "match", "zeros", "ones", "constant", "normal",
+    "uniform", "trunc_normal", "kaiming_uniform", "kaiming_normal", "xavier_uniform", "xavier_normal", "orthogonal",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Init:
+    """How a shared parameter gets its value: `normal(0.02)` is `Init("normal", (0.02,))`.
+
+    Args:
+        kind: the word before the bracket.
+        arguments: numbers of a drawn init, the FQN of `site(…)`, or the file of `svd_joint(whiten='…')`.
+    """
+
+    kind: InitKind
+    arguments: tuple[float | str, ...] = ()
+
+    def __str__(self) -> str:
+        inside = ", ".join(str(argument) for argument in self.arguments)
+        if self.kind == "svd_joint":
+            inside = f"whiten={inside!r}"
+        return f"{self.kind}({inside})" if self.arguments else self.kind
+
+
+@dataclass(frozen=True)
+class Grad:
+    """What an equation's uses add to the gradients of its shared parameters."""
+
+    kind: Literal["sum", "mean", "owner", "stop", "scale"] = "sum"
+    scale: Scalar | None = None
+
+
+@dataclass(frozen=True)
+class Equation:
+    """`sites = value`, with its options.
+
+    `init` is keyed by the name it is for; the key `""` is a plain text for all shared parameters.
+    """
+
+    sites: tuple[Pattern, ...]
+    value: Value
+    where: Scalar | None = None
+    excluded: tuple[Pattern, ...] = ()
+    init: Mapping[str, Init] = field(default_factory=dict[str, Init])
+    grad: Grad = Grad()
+    penalty: Scalar | None = None
+    keep: bool = False
+    location: Location = field(default=Location(), compare=False)
+
+
+@dataclass(frozen=True)
+class Tie:
+    """`tie: [site, site, …]`: all these sites read one shared parameter."""
+
+    sites: tuple[Pattern, ...]
+    name: str | None = None
+    excluded: tuple[Pattern, ...] = ()
+    init: Mapping[str, Init] = field(default_factory=dict[str, Init])
+    grad: Grad = Grad()
+    location: Location = field(default=Location(), compare=False)
+
+
+@dataclass(frozen=True)
+class Preset:
+    """`preset: {name: albert, over: …}`, as written; it stands for equations."""
+
+    arguments: Mapping[str, PlainData]
+    where: Scalar | None = None
+    excluded: tuple[Pattern, ...] = ()
+    location: Location = field(default=Location(), compare=False)
+
+
+Entry: TypeAlias = Union[Equation, Tie, Preset]
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What holds for all members of one shared parameter (`parameters:` of the file)."""
+
+    shape: tuple[Scalar | None, ...] | None = None  # None inside: an open place, `_`
+    init: Init | None = None
+    lr: float = 1.0
+    weight_decay: float = 1.0
+    frozen: bool | None = None
+    dtype: Literal["float32", "bfloat16", "float16", "float64"] | None = None
+    location: Location = field(default=Location(), compare=False)
+
+
+@dataclass(frozen=True, eq=False)
+class SpecContent:
+    """All that a file says, read and checked as far as no model is needed.
+
+    Args:
+        entries: equations, ties and presets in file order.
+        root: the FQN to which all patterns are relative; empty for the module given to `tie`.
+        let: the named numbers, texts, lists and mappings.
+        parameters: the policies, by the name they are for.
+        version: of the language.
+        folder: what paths of maps are relative to; not part of the spec's meaning.
+        warnings: W3 of the language reference.
+    """
+
+    entries: tuple[Entry, ...]
+    root: str = ""
+    let: Mapping[str, LetValue] = field(default_factory=dict[str, LetValue])
+    parameters: Mapping[str, Policy] = field(default_factory=dict[str, Policy])
+    version: int = 1
+    folder: Path | None = None
+    warnings: tuple[Problem, ...] = ()

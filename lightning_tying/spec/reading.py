@@ -1,0 +1,131 @@
+"""A path, YAML text or a mapping in, all that a spec says out; or one error with every mistake of the file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from lightning_tying.errors import Location, SpecError
+from lightning_tying.spec.checks import check_spec
+from lightning_tying.spec.entries import read_entry
+from lightning_tying.spec.fields import read_text
+from lightning_tying.spec.findings import Findings
+from lightning_tying.spec.let import read_let, replace_let
+from lightning_tying.spec.mistakes import Mistake
+from lightning_tying.spec.nearest import suggest
+from lightning_tying.spec.nodes import Entry, LetValue, SpecContent
+from lightning_tying.spec.pattern_parts import Text
+from lightning_tying.spec.pattern_reader import read_parts
+from lightning_tying.spec.policies import read_policies
+from lightning_tying.spec.sources import Source, read_source
+from lightning_tying.spec.tree import Fields, Items, Leaf, Tree, kind_of
+from lightning_tying.spec.yaml_text import quote_yaml
+
+VERSION = 1
+MAX_ENTRIES = 10_000
+KEYS = ("version", "root", "let", "share", "parameters")
+
+
+def read_spec(
+    source: Source, *, let: Mapping[str, LetValue] | None = None, file: Path | str | None = None
+) -> SpecContent:
+    """Read and check a spec as far as no model is needed.
+
+    Args:
+        source: a path, YAML text, a mapping, or content that has been read.
+        let: values in the place of those of the file's `let`.
+        file: the file that a text or a mapping was taken from, for messages and for paths in the spec.
+
+    Raises:
+        SpecError: with all mistakes, sorted by line.
+    """
+    found = Findings()
+    if isinstance(source, SpecContent):
+        values = replace_let(source.let, let or {}, None, found)
+        content = replace(source, let=values) if let else source
+    else:
+        content = _read_content(source, let or {}, file, found)
+    if found.problems:
+        raise SpecError(found.problems)
+    return content
+
+
+def _read_content(
+    source: Path | str | Mapping[str, Any], let: Mapping[str, LetValue], file: Path | str | None, found: Findings
+) -> SpecContent:
+    given = read_source(source, file, found.problems)
+    tree = given.tree
+    if isinstance(tree, Leaf) and tree.value is None:
+        tree = Fields((), tree.location)
+    if not isinstance(tree, Fields):
+        text = f"A spec is a mapping with the keys {', '.join(KEYS)}, and this is {kind_of(tree)}."
+        found.add(_first_line(tree.location, given.name), "9", text)
+        return SpecContent(())
+    for field in tree.fields:
+        if field.key not in KEYS:
+            text = f"Unknown key `{field.key}`.{suggest(field.key, KEYS)} Known: {', '.join(KEYS)}."
+            found.add(field.location, "9", text)
+    with found.at(_key_location(tree, "version")):
+        _check_version(tree.find("version"))
+    values = read_let(tree.find("let"), found)
+    values = replace_let(values, let, given.name, found)
+    root = ""
+    with found.at(_key_location(tree, "root")):
+        root = _read_root(tree.find("root"))
+    before = len(found.problems)
+    names = frozenset(values)
+    entries = _read_entries(tree, names, found)
+    policies = read_policies(tree.find("parameters"), found)
+    if len(found.problems) == before:  # an entry that was refused would make its names look unread
+        check_spec(entries, policies, names, found)
+    return SpecContent(entries, root, values, policies, VERSION, given.folder, tuple(found.warnings))
+
+
+def _first_line(location: Location, name: str | None) -> Location:
+    return Location(name, location.line, location.path)
+
+
+def _key_location(tree: Fields, key: str) -> Location:
+    return next((field.location for field in tree.fields if field.key == key), tree.location)
+
+
+def _check_version(tree: Tree | None) -> None:
+    if tree is None or (isinstance(tree, Leaf) and tree.value == VERSION and type(tree.value) is int):
+        return
+    shown = kind_of(tree) if not isinstance(tree, Leaf) else tree.written or "null"
+    shown = quote_yaml(shown) if isinstance(tree, Leaf) and isinstance(tree.value, str) else shown
+    raise Mistake("8", f"Version {shown} is not known; this release reads version {VERSION}.")
+
+
+def _read_root(tree: Tree | None) -> str:
+    if tree is None:
+        return ""
+    root = read_text(tree, "root")
+    if not root:
+        return root
+    if any(not isinstance(part, Text) for part in read_parts(root)):
+        raise Mistake("16", f"`root` is the FQN of one module, and {root} is a pattern.")
+    return root
+
+
+def _read_entries(tree: Fields, let: frozenset[str], found: Findings) -> tuple[Entry, ...]:
+    share = tree.find("share")
+    place = _key_location(tree, "share")
+    if share is None or (isinstance(share, Leaf) and share.value is None) or share == Items((), share.location):
+        if share is not None or not any(suggest(field.key, ("share",)) for field in tree.fields):
+            found.add(place, "10", "`share` has no entry.")
+        return ()
+    if not isinstance(share, Items):
+        found.add(place, "10", f"`share` is a list of entries, and this is {kind_of(share)}. Begin each with a dash.")
+        return ()
+    if len(share.items) > MAX_ENTRIES:
+        found.add(place, "24", f"`share` has {len(share.items)} entries; at most {MAX_ENTRIES} are read.")
+        return ()
+    read = [read_entry(item, let, found, _entry_place(item.location, i)) for i, item in enumerate(share.items)]
+    return tuple(entry for entry in read if entry is not None)
+
+
+def _entry_place(location: Location, number: int) -> Location:
+    return Location(location.source, location.line, f"share[{number}]")

@@ -1,0 +1,76 @@
+"""A small training run on fixed global batches, started as a process of its own by the tests.
+
+Usage: worker.py OUT DEVICES [STRATEGY]. Every rank writes its weights to OUT/rank<r>.pt and its losses beside them.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule, Trainer, seed_everything
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.data import DataLoader, IterableDataset
+
+from lightning_tying import verify
+from lightning_tying.models import DecoderLM
+from lightning_tying.tasks import TiedModule
+
+STEPS, ROWS, LENGTH, VOCABULARY = 6, 8, 12, 50
+SPEC = {"share": [{"tie": ["embed.weight", "head.weight"]}, "layers.{l}.{name*} = block[name, cycle(l, 2)]"]}
+
+
+class GlobalBatches(IterableDataset[Tensor]):
+    """The same global batches however many ranks there are: rank r takes every `world`-th row."""
+
+    def __init__(self, rank: int, world: int) -> None:
+        self.rank, self.world = rank, world
+
+    def __iter__(self) -> Iterator[Tensor]:
+        generator = torch.Generator().manual_seed(3)
+        for _ in range(STEPS):
+            rows = torch.randint(0, VOCABULARY, (ROWS, LENGTH), generator=generator)
+            yield rows[self.rank :: self.world]
+
+
+class Model(TiedModule, LightningModule):
+    def __init__(self) -> None:
+        super().__init__()
+        self.network = DecoderLM(vocab_size=VOCABULARY, dim=16, depth=4, heads=2)
+        self.tie_network(SPEC)
+        self.losses: list[float] = []
+
+    def training_step(self, batch: Tensor, batch_idx: int) -> Tensor:
+        logits = self.network(batch[:, :-1])
+        loss = functional.cross_entropy(logits.flatten(0, 1), batch[:, 1:].flatten())
+        self.losses.append(loss.item())
+        return loss
+
+    def configure_optimizers(self) -> Any:
+        return torch.optim.AdamW(self.parameters(), lr=1e-2)
+
+    def train_dataloader(self) -> DataLoader[Tensor]:
+        return DataLoader(GlobalBatches(self.global_rank, self.trainer.world_size), batch_size=None)
+
+
+def train(out: Path, devices: int, strategy: str) -> None:
+    seed_everything(1, verbose=False)
+    torch.set_num_threads(1)
+    model = Model()
+    trainer = Trainer(
+        accelerator="cpu", devices=devices, strategy=strategy, max_epochs=1, logger=False, enable_checkpointing=False,
+        enable_progress_bar=False, enable_model_summary=False, use_distributed_sampler=False,
+    )  # fmt: skip
+    trainer.fit(model)
+    verify(model.network)
+    parameters: dict[str, nn.Parameter] = dict(model.network.named_parameters())
+    saved = {"weights": {name: p.detach() for name, p in parameters.items()}, "losses": model.losses}
+    torch.save(saved, out / f"rank{trainer.global_rank}.pt")
+
+
+if __name__ == "__main__":
+    train(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3] if len(sys.argv) > 3 else "auto")

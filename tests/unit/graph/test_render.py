@@ -1,0 +1,88 @@
+"""The pictures of a graph, against golden files; and the way back from data."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from lightning_tying.errors import ConfigError
+from lightning_tying.graph.inventory import take_inventory
+from lightning_tying.graph.ir import SharingGraph, SharingGroup, Use
+from lightning_tying.graph.parts import ParameterName, TensorMeta
+from lightning_tying.graph.read_data import graph_from_data
+from lightning_tying.passes.pipeline import plan_graph
+from lightning_tying.spec.loader import load_spec
+from tests import trees
+
+GOLDEN = Path(__file__).parents[2] / "golden" / "render"
+SPEC = """
+share:
+  - tie: [embed.weight, head.weight]
+  - {sites: "layers.{l}.mlp.{m}.weight", equals: "W[m, l // 3]", init: mean}
+  - layers.{l}.norm.weight = N
+  - bn.weight = N
+parameters:
+  W: {lr: 0.5, weight_decay: 0}
+  N: {frozen: true}
+"""
+
+
+@pytest.fixture
+def graph() -> SharingGraph:
+    return plan_graph(load_spec(SPEC), take_inventory(trees.table_model()))
+
+
+@pytest.mark.parametrize(
+    ("format", "suffix"), [("text", "txt"), ("json", "json"), ("mermaid", "mmd"), ("dot", "dot"), ("html", "html")]
+)
+def test_golden(
+    graph: SharingGraph,
+    format: Literal["text", "json", "mermaid", "dot", "html"],
+    suffix: str,
+    request: pytest.FixtureRequest,
+) -> None:
+    file = GOLDEN / f"graph.{suffix}"
+    if request.config.getoption("--write-golden"):
+        file.write_text(graph.render(format) + "\n", encoding="utf-8")
+
+    assert graph.render(format) + "\n" == file.read_text(encoding="utf-8")
+
+
+def test_methods_and_formats_agree(graph: SharingGraph) -> None:
+    assert str(graph) == graph.render()
+    assert graph._repr_html_() == graph.render("html")
+    assert graph.to_mermaid() == graph.render("mermaid")
+    assert graph.to_dot() == graph.render("dot")
+    assert json.loads(graph.render("json")) == graph.to_dict()
+
+
+def test_a_graph_comes_back_from_json(graph: SharingGraph) -> None:
+    again = graph_from_data(json.loads(json.dumps(graph.to_dict())))
+
+    assert again == graph
+    assert again.warnings == graph.warnings
+    assert [use.location for _, use in again.uses()] == [use.location for _, use in graph.uses()]
+
+
+@pytest.mark.parametrize("data", [{}, {"version": 2}, {"version": 1, "groups": [1], "private": [], "warnings": []}])
+def test_other_data_is_refused(data: dict[str, object]) -> None:
+    with pytest.raises(ConfigError):
+        graph_from_data(data)
+
+
+def test_names_are_escaped() -> None:
+    name = '<script>"x"</script>\\'
+    group = SharingGroup(ParameterName(name), (Use(name),), TensorMeta((1,)))
+    graph = SharingGraph((group,))
+
+    assert "<script>" not in graph.render("html")
+    assert "<script>" not in graph.render("mermaid")
+    assert '\\"x\\"</script>\\\\' in graph.render("dot")
+
+
+def test_an_unknown_format_is_refused(graph: SharingGraph) -> None:
+    with pytest.raises(ConfigError, match="Known: text, json, mermaid, dot, html"):
+        graph.render("svg")  # type: ignore[arg-type]
