@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from torch import nn
 
 from lightning_tying.errors import Problem, SharingWarning
-from lightning_tying.graph.build import build_graph
 from lightning_tying.graph.collector import pause_gc
 from lightning_tying.graph.discover import discover_graph
 from lightning_tying.graph.inventory import take_inventory
@@ -20,9 +19,10 @@ from lightning_tying.lowering.preconditions import check_can_change, check_graph
 from lightning_tying.lowering.state import read_state, require_state
 from lightning_tying.lowering.undo import untie_module
 from lightning_tying.lowering.verify import verify_tied
-from lightning_tying.passes.pipeline import run_passes
+from lightning_tying.passes.pipeline import plan_graph
 from lightning_tying.reports.savings import SavingsReport, reckon_savings
 from lightning_tying.spec.loader import load_spec
+from lightning_tying.spec.schema import SharingSpec
 from lightning_tying.spec.sources import Source
 
 __all__ = ["discover", "get_plan", "make_plan", "report_savings", "tie", "untie", "verify"]
@@ -74,8 +74,8 @@ def make_plan(module: nn.Module, spec: Source, *, strict: bool = True) -> Plan:
     """
     module = check_module(module, "make_plan")
     with pause_gc():
-        written = load_spec(spec)
-        graph = run_passes(build_graph(written, take_inventory(module), strict=strict))
+        written = SharingSpec.draft(spec)
+        graph = plan_graph(written, take_inventory(module), strict=strict)
         return lower(graph, written)
 
 
@@ -111,11 +111,10 @@ def report_savings(plan_or_graph: Plan | SharingGraph) -> SavingsReport:
 def _plan_for(module: nn.Module, spec: Source | Plan, *, strict: bool) -> Plan:
     if isinstance(spec, Plan):
         return spec
-    written = load_spec(spec)
     state = read_state(module)
     if state is None:
-        return make_plan(module, written, strict=strict)
-    check_same_spec(module, state, written)
+        return make_plan(module, spec, strict=strict)
+    check_same_spec(module, state, load_spec(spec))
     return state.plan
 
 

@@ -67,7 +67,7 @@ def plan_graph(spec: SharingSpec, inventory: Inventory, *, strict: bool = True) 
     """Build the graph of a spec and run all passes; every mistake of both is told at once.
 
     Args:
-        spec: what was written.
+        spec: what was written; the mistakes of a draft are told too.
         inventory: what `take_inventory` found in the module.
         strict: False turns patterns without a match into warnings.
 
@@ -76,7 +76,7 @@ def plan_graph(spec: SharingSpec, inventory: Inventory, *, strict: bool = True) 
     """
     with pause_gc():
         drafted = draft_graph(spec, inventory, strict=strict)
-        return run_passes(drafted.graph, problems=drafted.problems)
+        return run_passes(drafted.graph, problems=(*spec.problems, *drafted.problems))
 
 
 def _make_error(problems: Iterable[Problem], notes: Iterable[str]) -> SpecError:

@@ -156,7 +156,7 @@ def _compare(left: ScalarValue, op: ast.cmpop, right: ScalarValue, node: ast.exp
     if (_is_number(left) and _is_number(right)) or (isinstance(left, str) and isinstance(right, str)):
         return _ORDER[type(op)](left, right)
     raise Mistake(
-        "48", f"`{ast.unparse(node)}` compares {left!r} with {right!r}{_at(scope)}: two numbers, or two texts."
+        "48", f"`{ast.unparse(node)}` compares {left!r} with {right!r}{_at(scope)}: only alike have an order."
     )
 
 

@@ -25,6 +25,6 @@ def load_spec(
     Raises:
         SpecError: with all mistakes at once, each with its line.
     """
-    if isinstance(source, SharingSpec) and not let:
+    if isinstance(source, SharingSpec) and not let and not source.problems:
         return source
     return SharingSpec.load(source, let=let, file=file)

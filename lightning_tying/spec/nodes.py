@@ -116,6 +116,7 @@ class SpecContent:
         version: of the language.
         folder: what paths of maps are relative to; not part of the spec's meaning.
         warnings: W3 of the language reference.
+        problems: the mistakes of entries that had to be left out; only a draft has any.
     """
 
     entries: tuple[Entry, ...]
@@ -125,3 +126,4 @@ class SpecContent:
     version: int = 1
     folder: Path | None = None
     warnings: tuple[Problem, ...] = ()
+    problems: tuple[Problem, ...] = ()

@@ -1,4 +1,4 @@
-"""A path, YAML text or a mapping in, all that a spec says out; or one error with every mistake of the file."""
+"""A path, YAML text or a mapping in, all that a spec says out, with every mistake of the file."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lightning_tying.errors import Location, SpecError
+from lightning_tying.errors import Location, Problem
 from lightning_tying.spec.checks import check_spec
 from lightning_tying.spec.entries import read_entry
 from lightning_tying.spec.fields import read_text
@@ -38,8 +38,9 @@ def read_spec(
         let: values in the place of those of the file's `let`.
         file: the file that a text or a mapping was taken from, for messages and for paths in the spec.
 
-    Raises:
-        SpecError: with all mistakes, sorted by line.
+    Returns:
+        What could be read. `problems` has every mistake; the entries that have one are left out, and all entries
+        where a mistake above them (`root`, `let`, the file) leaves no entry its meaning.
     """
     found = Findings()
     if isinstance(source, SpecContent):
@@ -47,9 +48,14 @@ def read_spec(
         content = replace(source, let=values) if let else source
     else:
         content = _read_content(source, let or {}, file, found)
-    if found.problems:
-        raise SpecError(found.problems)
-    return content
+    return _leave_out(content, tuple(found.problems)) if found.problems else content
+
+
+def _leave_out(content: SpecContent, problems: tuple[Problem, ...]) -> SpecContent:
+    refused = {problem.location.path for problem in problems}
+    inside = all(path.startswith(("share[", "parameters")) for path in refused)
+    entries = tuple(entry for entry in content.entries if inside and entry.location.path not in refused)
+    return replace(content, entries=entries, problems=(*content.problems, *problems))
 
 
 def _read_content(

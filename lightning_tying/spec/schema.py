@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
+from lightning_tying.errors import SpecError
 from lightning_tying.spec.dumper import dump_spec
 from lightning_tying.spec.nodes import (
     Entry,
@@ -38,6 +39,7 @@ class SharingSpec(SpecContent):
         version: of the language.
         folder: what paths of maps are relative to; not part of the spec's meaning.
         warnings: W3 of the language reference.
+        problems: the mistakes of entries that had to be left out; only a draft has any.
     """
 
     @classmethod
@@ -54,6 +56,19 @@ class SharingSpec(SpecContent):
         Raises:
             SpecError: with every mistake, each with its line.
         """
+        spec = cls.draft(source, let=let, file=file)
+        if spec.problems:
+            raise SpecError(spec.problems)
+        return spec
+
+    @classmethod
+    def draft(
+        cls, source: Source, *, let: Mapping[str, LetValue] | None = None, file: Path | str | None = None
+    ) -> SharingSpec:
+        """Read what can be read, and keep the mistakes in `problems`.
+
+        Who plans a draft tells the mistakes of the file and those that only the model shows at once.
+        """
         content = read_spec(source, let=let, file=file)
         return cls(
             entries=content.entries,
@@ -63,6 +78,7 @@ class SharingSpec(SpecContent):
             version=content.version,
             folder=content.folder,
             warnings=content.warnings,
+            problems=content.problems,
         )
 
     def dump(self) -> str:

@@ -10,6 +10,7 @@ from typing import TypeAlias, Union, cast
 from lightning_tying.errors import Location, Problem
 
 MAX_LEVELS = 20
+_MOST_BITS = 1024  # Python does not write out whole numbers of any length
 TOO_DEEP = f"The file nests more than {MAX_LEVELS} levels deep."
 
 
@@ -92,6 +93,9 @@ def _convert(data: object, path: str, level: int, source: str | None, problems: 
     if data is None or isinstance(data, (bool, int, float, str)):
         if isinstance(data, float) and not math.isfinite(data):
             problems.append(Problem("7", place, f"{data} is no number of this language."))
+        if isinstance(data, int) and data.bit_length() > _MOST_BITS:
+            problems.append(Problem("7", place, "A whole number is too large."))
+            return Leaf(None, "null", place)
         return Leaf(data, _write(data), place)
     problems.append(Problem("7", place, f"A {type(data).__name__} is neither text, number, list nor mapping."))
     return Leaf(None, "null", place)

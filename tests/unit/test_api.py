@@ -126,3 +126,31 @@ def test_attention_and_encoder():
     assert torch.allclose(fast, encoder(x), atol=1e-6)
     encoder.to_empty(device="cpu")
     verify(encoder)
+
+
+def test_mistakes_of_the_file_and_of_the_model_come_in_one_error() -> None:
+    text = """
+share:
+  - 0.weight -> W
+  - 1.wieght = V
+  - {sites: "2.{name}", equals: "U[nam]"}
+  - sites: 0.weight
+    equals: W
+parameters:
+  Q: {lr: 2}
+"""
+    module = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3), nn.Linear(3, 3))
+    with pytest.raises(SpecError) as caught:
+        tie(module, text)
+    assert [(problem.code, problem.location.line) for problem in caught.value.problems] == [
+        ("13", 3),
+        ("25", 4),
+        ("46", 5),
+    ]
+
+
+def test_a_mistake_above_the_entries_is_told_alone() -> None:
+    module = nn.Sequential(nn.Linear(3, 3))
+    with pytest.raises(SpecError) as caught:
+        tie(module, {"root": "layers.{l}", "share": ["0.wieght = W"]})
+    assert [problem.code for problem in caught.value.problems] == ["16"]

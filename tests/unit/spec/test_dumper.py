@@ -8,7 +8,8 @@ WRITTEN = """
 parameters:
   W: {weight_decay: 0.0, lr: 1, shape: [_, d0 // 2, 128], dtype: float32, frozen: false, init: normal( 0.5 )}
 share:
-  - {keep: false, where: "ndim==2", equals: "W[ name,l%K ]+low_rank( min(r,d0,d1) )", sites: ["layers.{l}.{name*}.weight"],
+  - {keep: false, where: "ndim==2", equals: "W[ name,l%K ]+low_rank( min(r,d0,d1) )",
+     sites: ["layers.{l}.{name*}.weight"],
      init: {W: mean, low_rank: svd}}
   - {grad: sum, tie: [a.weight], name: E, except: [b.*]}
   - {sites: [c.weight, d.weight], equals: V, grad: {scale: 5.0}, where: true}

@@ -18,7 +18,8 @@ SPECS = [
     'share:\n  - sites: ["rnn.{p}_l{l:int}", "rnn.{p}_l{l:int}_reverse"]\n    equals: cell[p, min(l, 1)]',
     'share:\n  - {sites: "**.weight", equals: "scale(hashed(pool, chunk=32))", where: ndim == 2,'
     " init: {pool: normal(1.0), scale: match}}\nparameters:\n  pool: {shape: [5000]}\n  scale: {frozen: true}",
-    "share:\n  - {sites: b.weight, equals: A, penalty: 0.01}\n  - a.weight = A\nparameters: {A: {lr: 0.5, dtype: float32}}",
+    "share:\n  - {sites: b.weight, equals: A, penalty: 0.01}\n  - a.weight = A\n"
+    "parameters: {A: {lr: 0.5, dtype: float32}}",
     'root: network\nversion: 1\nshare: [{preset: {name: albert, over: "l.{l}.{name*}", as: enc}, where: ndim == 2}]',
     "share: [{sites: a.weight, equals: E, grad: {scale: 5.0}, keep: true}]",
     "share: [{sites: a.weight, equals: W, init: \"svd_joint(whiten='c.safetensors')\", except: [b, c]}]",

@@ -58,9 +58,10 @@ def test_all_forms_are_one_spec(tmp_path: Path):
 
 
 def test_all_mistakes_at_once_with_their_lines():
-    text = "shares: 1\nlet: {K: 3, d0: 1}\nshare:\n  - head.weight\n  - a.{l}.weight = W[k] + \n  - {sites: 'a.{', equals: V[k]}\n"
+    text = "shares: 1\nlet: {K: 3, d0: 1}\nshare:\n  - head.weight\n"
+    text += "  - a.{l}.weight = W[k +\n  - {sites: 'a.{', equals: 'V[k]'}\n"
     found = texts(text, file="spec.yaml")
-    assert [one.split(": ")[0] for one in found] == [f"spec.yaml:{line}" for line in (1, 2, 4, 5, 6, 6)]
+    assert [one.split(": ")[0] for one in found] == [f"spec.yaml:{line}" for line in (1, 2, 4, 5, 6)]
 
 
 def test_a_dict_has_paths_for_lines():
@@ -74,6 +75,8 @@ def test_a_dict_has_paths_for_lines():
     assert any("20 levels" in one for one in texts({"share": cyclic}))
     assert texts({"share": ["a = W"], "let": {"K": object()}})
     assert texts({"share": ["a = W"], "let": {"K": float("nan")}})
+    assert texts({"share": ["a = W"], "let": {"K": 10**5000}})
+    assert texts("share: [a = W]", let={"K": 10**5000})
 
 
 def test_let_is_replaced_by_the_caller():
@@ -113,11 +116,14 @@ def test_files_without_entries(text):
         "{sites: a, equals: null}", "{sites: a, equals: W, where: module +}", "{sites: a, equals: W, keep: 3}",
         "{sites: a, equals: W, grad: {scale: 1, x: 2}}", "{sites: a, equals: W, grad: 3}", "{tie: a.weight, name: d0}",
         "{tie: [a, b], name: low_rank}", "{tie: [a, b], init: {x: mean}}", "{tie: [a, b], where: l == 2}",
-        "{sites: a, equals: W, init: normal(}", "{sites: a, equals: W, init: normal(-1)}", "{sites: a, equals: 'W[module]'}",
+        "{sites: a, equals: W, init: normal(}", "{sites: a, equals: W, init: normal(-1)}",
+        "{sites: a, equals: 'W[module]'}",
         "{sites: a, equals: W, init: uniform}", "{sites: a, equals: W, init: zeros(1)}", "{sites: a, equals: 'W[i0]'}",
         "{sites: a, equals: W, init: 'site(b.{q})'}", "{sites: a, equals: 'rows(W, i0 == 1 and i1)'}",
-        "{sites: 'a.{l}', equals: 'W[K]', where: cycle(K, 2) == 0}", "{preset: albert}", "{preset: {name: lora, over: a}}",
-        "{preset: {name: albert, over: 'a.{l}', groop: 2}}", "{tie: [a, b], name: K}", "{sites: a, equals: W, penalty: true}",
+        "{sites: 'a.{l}', equals: 'W[K]', where: cycle(K, 2) == 0}", "{preset: albert}",
+        "{preset: {name: lora, over: a}}",
+        "{preset: {name: albert, over: 'a.{l}', groop: 2}}", "{tie: [a, b], name: K}",
+        "{sites: a, equals: W, penalty: true}",
     ],
 )  # fmt: skip
 def test_entries_that_are_refused(entry):
@@ -128,7 +134,8 @@ def test_entries_that_are_refused(entry):
 
 def test_options_are_kept_for_later_stages():
     spec = load_spec(
-        'share:\n  - {sites: a, equals: W, grad: {scale: 0.5}, keep: true}\n  - {sites: b, equals: W, penalty: "0.1 * d0"}\n'
+        "share:\n  - {sites: a, equals: W, grad: {scale: 0.5}, keep: true}\n"
+        '  - {sites: b, equals: W, penalty: "0.1 * d0"}\n'
         '  - {preset: {name: lora, over: "x.{name*}", rank: 4}, where: ndim == 2, except: x.y}\n'
     )
     first, second, third = spec.entries

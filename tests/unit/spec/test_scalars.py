@@ -78,8 +78,7 @@ def test_evaluate(text, value):
         ("middle_cycle(l, 5)", "56", "middle_cycle(l, 5): l has 6 values under `layers.`, 4 of them in the middle,"
          " and 5 is more."),
         ("nothing + 1", "46", "`nothing` is not a word here."),
-        ("name < 1", "48", "`name < 1` compares 'attn.q' with 1 at layers.4.attn.q.weight: order is for two numbers,"
-         " or two texts."),
+        ("name < 1", "48", "`name < 1` compares 'attn.q' with 1 at layers.4.attn.q.weight: only alike have an order."),
     ],
 )  # fmt: skip
 def test_mistakes(text, code, message):
