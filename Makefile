@@ -22,7 +22,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $(STAMP)
 
 demo: $(STAMP)  ## Train the multilingual model, tied and untied, and write runs/demo/report.md.
-	@$(BIN)/python benchmarks/demo.py
+	@$(BIN)/python -m benchmarks.demo
 
 test: $(STAMP)  ## Run all tests.
 	$(BIN)/python -m pytest -n 2 --dist worksteal

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lightning_tying.errors import ConfigError, Problem
-from lightning_tying.graph.ir import SharingGraph, SharingGroup
+from lightning_tying.graph.ir import SharingGraph
 from lightning_tying.graph.read_data import graph_from_data
 from lightning_tying.spec.dumper import spec_to_data
 from lightning_tying.spec.loader import load_spec
@@ -79,40 +79,8 @@ class Plan:
         return self  # frozen all the way down: the copy of a tied module may read the same plan
 
     def __str__(self) -> str:
-        uses = sum(len(group.uses) for group in self.graph.groups)
-        counts = (
-            _count(len(self.graph.groups), "sharing group"),
-            _count(uses, "use"),
-            _count(len(self.steps), "alias", "aliases"),
-            _count(len(self.graph.private), "private parameter"),
-        )
-        blocks = ["plan: " + ", ".join(counts)]
-        blocks += [_group_text(group) for group in self.graph.groups]
-        if self.steps:
-            blocks.append("\n".join(["steps", *(f"  {step}" for step in self.steps)]))
-        return "\n\n".join(blocks)
+        steps = f"{len(self.steps):,} alias" if len(self.steps) == 1 else f"{len(self.steps):,} aliases"
+        return f"plan: {steps}\n{self.graph}"
 
     def _repr_html_(self) -> str:
         return self.graph.render("html")
-
-
-def _group_text(group: SharingGroup) -> str:
-    lines = [f"{group.name} [{', '.join(map(str, group.meta.shape))}] {', '.join(_policy_words(group))}"]
-    lines += [f"  {use.site}" for use in group.uses]
-    return "\n".join(lines)
-
-
-def _policy_words(group: SharingGroup) -> list[str]:
-    policy = group.policy
-    words = [group.meta.dtype, f"init {policy.init}"]
-    if not group.meta.trainable:
-        words.append("frozen")
-    if policy.lr != 1:
-        words.append(f"lr × {policy.lr:g}")
-    if policy.weight_decay != 1:
-        words.append(f"weight decay × {policy.weight_decay:g}")
-    return words
-
-
-def _count(number: int, one: str, many: str | None = None) -> str:
-    return f"{number} {one if number == 1 else many or one + 's'}"

@@ -31,7 +31,7 @@ PUBLIC = {
         "HuggingFace",
         "RecurrentLM",
     ],
-    "lightning_tying.tasks": ["Classification", "LanguageModeling", "TiedModule", "Translation"],
+    "lightning_tying.tasks": ["Classification", "LanguageModeling", "TiedModule", "Translation", "WarmupCosine"],
     "lightning_tying.vocab": ["Sampling", "SharedVocabulary"],
     "lightning_tying.cli": ["TyingCLI", "main"],
 }

@@ -63,7 +63,10 @@ def test_logs_to_every_logger(tmp_path: Path) -> None:
     assert "tying/saved" in next(tmp_path.rglob("metrics.csv")).read_text()
 
 
-@pytest.mark.parametrize("options", [{"fast_dev_run": True}, {"barebones": True, "logger": None, "enable_progress_bar": None, "enable_model_summary": None}])  # fmt: skip
+BAREBONES = {"barebones": True, "logger": None, "enable_progress_bar": None, "enable_model_summary": None}
+
+
+@pytest.mark.parametrize("options", [{"fast_dev_run": True}, BAREBONES])
 def test_runs_under_every_kind_of_trainer(options: dict[str, Any], tmp_path: Path) -> None:
     fit(Net(), tmp_path, [ParameterSavings()], **options)
 

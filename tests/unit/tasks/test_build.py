@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -62,23 +63,39 @@ def test_the_default_of_the_datas_vocabulary_size_reaches_the_network() -> None:
     assert build({"model": section, "data": data}).network.embed.weight.shape[0] == 8000
 
 
+def change(path: str, value: Any) -> Callable[[dict[str, Any]], None]:
+    """Set `a.b.c` below `init_args` to a value; None removes the key."""
+
+    def carry_out(section: dict[str, Any]) -> None:
+        *parents, last = path.split(".")
+        place = section["init_args"]
+        for name in parents:
+            place = place[name]
+        place.update({last: value}) if value is not None else place.pop(last)
+
+    return carry_out
+
+
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("break_it", "message"),
     [
-        (lambda c: c["init_args"]["network"]["init_args"].update(dimm=3), r"`dimm` is no argument of .*DecoderLM\. Did you mean `dim`\?"),
-        (lambda c: c["init_args"].update(shareing="a.yaml"), "`shareing` is no argument of .*Did you mean `sharing`"),
-        (lambda c: c["init_args"]["network"].update(class_path="lightning_tying.models.DecodrLM"), "has no class `DecodrLM`. Did you mean `DecoderLM`"),
-        (lambda c: c["init_args"]["network"].update(class_path="no_such_package.Net"), "there is no module `no_such_package`"),
-        (lambda c: c["init_args"]["network"]["init_args"].update(dim="wide"), "dim.*a whole number, not wide"),
-        (lambda c: c["init_args"]["network"]["init_args"].update(heads=3), "DecoderLM"),
-        (lambda c: c["init_args"]["network"]["init_args"].pop("vocab_size"), "needs a value for `vocab_size`"),
-        (lambda c: c["init_args"].update(optimizer={"class_path": "AdamV"}), "no class `AdamV`"),
-        (lambda c: c["init_args"].update(sharing="no.yaml"), r"no\.yaml does not exist"),
+        (change("network.init_args.dimm", 3), r"`dimm` is no argument of .*DecoderLM\. Did you mean `dim`\?"),
+        (change("shareing", "a.yaml"), "`shareing` is no argument of .*Did you mean `sharing`"),
+        (
+            change("network.class_path", "lightning_tying.models.DecodrLM"),
+            "has no class `DecodrLM`. Did you mean `DecoderLM`",
+        ),
+        (change("network.class_path", "no_such_package.Net"), "there is no module `no_such_package`"),
+        (change("network.init_args.dim", "wide"), "dim.*a whole number, not wide"),
+        (change("network.init_args.heads", 3), "DecoderLM: `dim` is 8"),
+        (change("network.init_args.vocab_size", None), "needs a value for `vocab_size`"),
+        (change("optimizer", {"class_path": "AdamV"}), "no class `AdamV`"),
+        (change("sharing", "no.yaml"), r"no\.yaml does not exist"),
     ],
-)  # fmt: skip
-def test_mistakes_are_one_line(change: Any, message: str) -> None:
+)
+def test_mistakes_are_one_line(break_it: Callable[[dict[str, Any]], None], message: str) -> None:
     section = config()
-    change(section)
+    break_it(section)
     with pytest.raises(ConfigError, match=message) as caught:
         build(section)
     assert "\n" not in str(caught.value)

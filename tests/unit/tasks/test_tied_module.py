@@ -166,7 +166,7 @@ def test_a_parameter_in_two_optimizers_is_refused() -> None:
     net = Net()
 
     class Fake:
-        optimizers = [torch.optim.SGD(net.parameters(), lr=0.1), torch.optim.SGD(net.network[0].parameters(), lr=0.1)]
+        optimizers = (torch.optim.SGD(net.parameters(), lr=0.1), torch.optim.SGD(net.network[0].parameters(), lr=0.1))
 
     class Module(nn.Module):
         trainer = Fake()

@@ -1,0 +1,1 @@
+"""The commands of `lightning-tying`, one file each."""

@@ -1,0 +1,66 @@
+"""The model of a run config on the meta device: arguments go in, a module without memory comes out."""
+
+# pyright: reportUnknownMemberType=false
+# Lightning and jsonargparse are typed in part only.
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule
+from typing_extensions import override
+
+from lightning_tying.commands.run import with_clear_errors
+from lightning_tying.commands.tying_cli import TyingCLI
+from lightning_tying.tasks.parser_errors import explain_instantiation
+
+
+class ModelOnlyCLI(TyingCLI):
+    """Parses like `fit` and makes the model alone, on the meta device; no data, no trainer, no run."""
+
+    def __init__(self, args: list[str]) -> None:
+        super().__init__(args=args, seed_everything_default=False)
+
+    @override
+    def before_instantiate_classes(self) -> None:
+        """Leave out what would read files or take memory."""
+        super().before_instantiate_classes()
+        for name in ("data", "trainer", "init_from"):
+            self.options[name] = None
+        arguments = self.options["model"].get("init_args")
+        if arguments is not None and "init_from" in arguments:
+            arguments["init_from"] = None
+
+    @override
+    def instantiate_classes(self) -> None:
+        """Make the model, and its network if that is lazy."""
+        try:
+            with torch.device("meta"):
+                self.config_init = self.parser.instantiate_classes(self.config)
+                self.model = self._get(self.config_init, "model")
+                self.model.configure_model()
+        except (ValueError, TypeError) as error:
+            raise explain_instantiation(error) from error
+
+    @override
+    def _run_subcommand(self, subcommand: str) -> None:
+        """Run nothing."""
+
+
+def make_meta_model(words: list[str]) -> LightningModule:
+    """Make the model of a run config on the meta device.
+
+    Args:
+        words: the arguments of `fit`.
+
+    Raises:
+        ConfigError: the config is wrong.
+        SpecError: the sharing spec is wrong, or does not fit the model.
+    """
+    arguments = ["fit", *words]
+
+    def make() -> Any:
+        return ModelOnlyCLI(arguments).model
+
+    return with_clear_errors(arguments, make)

@@ -1,0 +1,69 @@
+"""`lightning-tying plan`: a run config goes in, what its sharing spec means and saves comes out."""
+
+from __future__ import annotations
+
+import json
+from typing import cast, get_args
+
+from lightning.pytorch import LightningModule
+
+from lightning_tying.api import report_savings
+from lightning_tying.callbacks.parameter_savings import find_plan
+from lightning_tying.commands.meta_model import make_meta_model
+from lightning_tying.commands.options import take_flag, take_option
+from lightning_tying.errors import ConfigError
+from lightning_tying.graph.ir import Format
+from lightning_tying.lowering.plan import Plan
+
+FORMATS: tuple[str, ...] = get_args(Format)
+USAGE = """\
+usage: lightning-tying plan --config RUN.yaml [--format text|json|mermaid|dot|html] [--explain] [--KEY VALUE …]
+
+Shows what the sharing spec of a run config means: the shared parameters, who reads them, what is saved. The model is
+built on the meta device: nothing is allocated, and no data is read.
+
+  --config FILE      a run config; several are read one after the other
+  --sharing FILE     another sharing spec than the config's, or one for a LightningModule of your own
+  --format FORMAT    text (default), json (the plan as data), mermaid, dot, html
+  --explain          every step, and what each part of the model shares
+  --KEY VALUE        overrides, as for fit: --model.network.init_args.depth 12"""
+
+
+def plan(words: list[str]) -> int:
+    """Print the plan of a run config.
+
+    Raises:
+        ConfigError: the config is wrong, or has no sharing.
+        SpecError: the sharing spec is wrong, or does not fit the model.
+    """
+    if not words or words in (["-h"], ["--help"]):
+        print(USAGE)
+        return 0
+    words, chosen = take_option(words, "--format", FORMATS)
+    words, explain = take_flag(words, "--explain")
+    found = require_plan(make_meta_model(words))
+    print(render(found, cast("Format", chosen or "text"), explain=explain))
+    return 0
+
+
+def require_plan(model: LightningModule) -> Plan:
+    """The plan by which a model was tied.
+
+    Raises:
+        ConfigError: it was not tied.
+    """
+    found = find_plan(model)
+    if found is None:
+        raise ConfigError("This run has no sharing spec. Write model.init_args.sharing, or give --sharing FILE.")
+    return found
+
+
+def render(found: Plan, chosen: Format, *, explain: bool) -> str:
+    """The plan in one of the formats."""
+    if chosen == "json":
+        content = {**found.to_dict(), "savings": report_savings(found).to_dict()}
+        return json.dumps(content, indent=1, ensure_ascii=False)
+    if chosen != "text":
+        return found.graph.render(chosen)
+    parts = [found.graph.render("text"), str(report_savings(found))]
+    return "\n\n".join([*parts, str(found)] if explain else parts)

@@ -1,0 +1,92 @@
+"""What a run has when its config does not say otherwise: trainer arguments go in, completed ones come out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, cast
+
+from lightning.pytorch import Callback, LightningModule
+from lightning.pytorch.callbacks import ModelCheckpoint, ProgressBar, RichProgressBar
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from rich.console import Console
+
+from lightning_tying.callbacks import ParameterSavings, PlainProgress, RunCheckpoint, SaveOnInterrupt
+
+RUNS = Path("runs")
+
+
+def find_run_folder(given: str | os.PathLike[str] | None, configs: Iterable[Any] | None) -> Path:
+    """The run's folder: the one that is given, or `runs/` and the name of the last config."""
+    if given is not None:
+        return Path(given)
+    names = [Path(str(config)).stem for config in configs or [] if config is not None]
+    return RUNS / (names[-1] if names else "run")
+
+
+def find_best(folder: Path) -> Path | None:
+    """The best checkpoint of a run, else its last; None where there is none."""
+    return next((path for path in (folder / "best.ckpt", folder / "last.ckpt") if path.is_file()), None)
+
+
+def add_defaults(trainer: dict[str, Any], folder: Path, model: LightningModule, *, savings: bool) -> dict[str, Any]:
+    """Complete the trainer's arguments.
+
+    Args:
+        trainer: what the config says.
+        folder: the run's folder.
+        model: its `monitor` decides which checkpoint is the best.
+        savings: whether to report what sharing saves.
+
+    Returns:
+        `default_root_dir`, `logger` and `callbacks`.
+    """
+    callbacks = _as_list(trainer.get("callbacks"))
+    barebones = bool(trainer.get("barebones"))
+    logger = trainer.get("logger")
+    if logger is None or logger is True:
+        logger = None if barebones else make_loggers(folder)
+    if not barebones:
+        callbacks += list(_missing(callbacks, trainer, folder, model, savings=savings))
+    return {"default_root_dir": str(folder), "logger": logger, "callbacks": callbacks}
+
+
+def make_loggers(folder: Path) -> list[Any]:
+    """TensorBoard and CSV, below `logs/` of the run folder."""
+    logs = str(folder / "logs")
+    return [TensorBoardLogger(logs, name="tensorboard"), CSVLogger(logs, name="csv")]
+
+
+def make_checkpoint(folder: Path, model: LightningModule) -> RunCheckpoint:
+    """Keep the best checkpoint by the model's `monitor`, and the last, beside each other in the run folder."""
+    return RunCheckpoint(folder, getattr(model, "monitor", None), getattr(model, "monitor_mode", "min"))
+
+
+def make_progress_bar() -> ProgressBar:
+    """Rich's in a terminal, else plain lines."""
+    console = Console()
+    return RichProgressBar() if console.is_terminal and not console.is_dumb_terminal else PlainProgress()
+
+
+def _missing(
+    callbacks: list[Callback], trainer: dict[str, Any], folder: Path, model: LightningModule, *, savings: bool
+) -> Iterable[Callback]:
+    if savings and not _has(callbacks, ParameterSavings):
+        yield ParameterSavings(folder)
+    if not _has(callbacks, SaveOnInterrupt):
+        yield SaveOnInterrupt(folder)
+    if trainer.get("enable_progress_bar") is not False and not _has(callbacks, ProgressBar):
+        yield make_progress_bar()
+    if trainer.get("enable_checkpointing") is not False and not _has(callbacks, ModelCheckpoint):
+        yield make_checkpoint(folder, model)
+
+
+def _has(callbacks: list[Callback], kind: type[Callback]) -> bool:
+    return any(isinstance(callback, kind) for callback in callbacks)
+
+
+def _as_list(callbacks: Any) -> list[Callback]:
+    if callbacks is None:
+        return []
+    return list(cast("list[Callback]", callbacks)) if isinstance(callbacks, list) else [callbacks]

@@ -1,0 +1,132 @@
+"""`TyingCLI`: LightningCLI with the settings under which ties hold, and with a run folder that has everything."""
+
+# pyright: reportUnknownMemberType=false
+# Lightning and jsonargparse are typed in part only.
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any, cast
+
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from typing_extensions import override
+
+from lightning_tying.api import tie
+from lightning_tying.commands.predictions import print_predictions
+from lightning_tying.commands.run_defaults import add_defaults, find_best, find_run_folder
+from lightning_tying.errors import ConfigError
+from lightning_tying.tasks.build import check_vocab_size, link_vocabulary, restore_vocab_size
+from lightning_tying.tasks.load_weights import load_weights
+from lightning_tying.tasks.sharing_source import SharingSource
+from lightning_tying.tasks.tied_module import TiedModule
+
+
+class SaveRunConfig(SaveConfigCallback):
+    """Writes the whole config of a training to `config.yaml` in the run folder."""
+
+    @override
+    def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Write it; other stages leave the training's file alone."""
+        if stage == "fit":
+            folder = Path(trainer.default_root_dir)
+            folder.mkdir(parents=True, exist_ok=True)
+            self.parser.save(self.config, str(folder / self.config_filename), skip_none=False, overwrite=True)
+
+
+class TyingCLI(LightningCLI):
+    """LightningCLI for tied modules: subclass mode, optimizers made by the module, a run folder with everything.
+
+    Takes all arguments of LightningCLI. `auto_configure_optimizers` is False: LightningCLI would make the optimizer
+    before a lazy network is built and tied.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        strict = {"default_env": True, "exit_on_error": False}
+        given = cast("dict[str, Any]", kwargs.pop("parser_kwargs", None) or {})
+        kwargs["parser_kwargs"] = {**strict, **{name: dict(strict) for name in self.subcommands()}, **given}
+        kwargs.setdefault("auto_configure_optimizers", False)
+        kwargs.setdefault("save_config_callback", SaveRunConfig)
+        kwargs.setdefault("save_config_kwargs", {"overwrite": True, "save_to_log_dir": False})
+        super().__init__(*args, **kwargs)
+
+    @override
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add this package's options."""
+        link_vocabulary(parser)
+        parser.add_argument("--sharing", type=SharingSource | None, default=None, help="A sharing spec for the model.")
+        parser.add_argument("--init_from", type=str | None, default=None, help="Trained untied weights to start from.")
+        parser.add_argument(
+            "--parameter_savings", type=bool, default=True, help="Whether to report at fit start what sharing saves."
+        )
+
+    @override
+    def _parse_ckpt_path(self) -> None:
+        """Let the config decide, not the checkpoint's hparams: a resumed run may change its learning rate.
+
+        Sharing and vocabulary of the checkpoint are compared with the module's when it is loaded.
+        """
+        path = self.options.get("ckpt_path")
+        if path and path not in ("best", "last", "hpc") and "://" not in path and not Path(path).exists():
+            raise ConfigError(f"The checkpoint {path} does not exist (--ckpt_path).")
+
+    @override
+    def _dump_config(self) -> None:
+        """Complete what becomes the module's hparams."""
+        fresh = not hasattr(self, "config_dump")
+        super()._dump_config()
+        if fresh:
+            restore_vocab_size(self.config_dump["model"], self.options["model"])
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The parsed options of the command that runs."""
+        name = self.config.get("subcommand")
+        return cast("dict[str, Any]", self.config[name] if name else self.config)
+
+    @override
+    def before_instantiate_classes(self) -> None:
+        """Hand `--sharing` and `--init_from` to a task that has such arguments."""
+        check_vocab_size(self.options["model"])
+        arguments = self.options["model"].get("init_args")
+        for name in ("sharing", "init_from"):
+            value = self.options.get(name)
+            if value is not None and arguments is not None and name in arguments:
+                arguments[name] = value
+                self.options[name] = None
+
+    @override
+    def after_instantiate_classes(self) -> None:
+        """Load and tie a module that has no such arguments."""
+        model, weights, sharing = self.model, self.options.get("init_from"), self.options.get("sharing")
+        if weights is not None:
+            load_weights(model, Path(weights))
+        if sharing is None:
+            return
+        if isinstance(model, TiedModule):
+            model.tie_network(sharing)
+        else:
+            tie(model, cast(SharingSource, sharing).resolve())
+
+    @override
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        """Make the trainer with a run folder, loggers, a progress bar, checkpoints and the savings table."""
+        given = dict(cast("dict[str, Any]", self._get(self.config_init, "trainer", default={})))
+        folder = find_run_folder(given.get("default_root_dir"), self.options.get("config"))
+        savings = bool(self.options.get("parameter_savings", True))
+        return super().instantiate_trainer(**add_defaults({**given, **kwargs}, folder, self.model, savings=savings))
+
+    @override
+    def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
+        """Let measuring and predicting take the run's best checkpoint where none is named."""
+        kwargs = super()._prepare_subcommand_kwargs(subcommand)
+        if subcommand != "fit" and kwargs.get("ckpt_path") is None and self.options.get("init_from") is None:
+            kwargs["ckpt_path"] = find_best(Path(self.trainer.default_root_dir))
+            said = kwargs["ckpt_path"] or "none, so the network is as it was initialized"
+            print(f"checkpoint: {said}", file=sys.stderr)
+        return kwargs
+
+    def predict(self, **kwargs: Any) -> None:
+        """Predict, and print what was predicted."""
+        print_predictions(self.trainer.predict(**kwargs) or [])

@@ -1,0 +1,118 @@
+"""Where a task's sharing comes from: a path, text, a mapping or a spec goes in, a `SharingSpec` or its error comes out.
+
+jsonargparse reads a run config inside the folder of that config, so a path in it is resolved there; the content
+is read at that moment, which is why a saved config or checkpoint holds the content and never a path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias, Union, cast
+
+from jsonargparse.typing import (
+    register_type,  # pyright: ignore[reportUnknownVariableType]  # typed in part
+)
+
+from lightning_tying.errors import ConfigError, SpecError, TyingError
+from lightning_tying.spec.dumper import spec_to_data
+from lightning_tying.spec.loader import load_spec
+from lightning_tying.spec.schema import SharingSpec
+
+PATH_ENDINGS = (".yaml", ".yml", ".json")
+
+
+@dataclass(frozen=True)
+class SharingSource:
+    """What a config says under `sharing`, read where it stands.
+
+    A mistake is kept and raised when the sharing is asked for: raised earlier, the parser would bury it
+    under lines about unions.
+
+    Args:
+        written: what was given, for messages and for saving a config that is wrong.
+        spec: what was read; None when there is a mistake.
+        error: the mistake.
+    """
+
+    written: Any
+    spec: SharingSpec | None = field(default=None)
+    error: TyingError | None = field(default=None, compare=False)
+
+    def resolve(self) -> SharingSpec:
+        """Return the spec.
+
+        Raises:
+            SpecError: the spec is wrong; with every mistake.
+            ConfigError: the file cannot be read.
+        """
+        if self.error is not None:
+            raise self.error
+        return cast(SharingSpec, self.spec)
+
+
+Sharing: TypeAlias = Union[SharingSource, dict[str, Any], str, Path]
+
+
+def read_sharing(sharing: Sharing | SharingSpec) -> SharingSpec:
+    """Read a spec from any form in which a task takes it.
+
+    Args:
+        sharing: a one-line text that ends in .yaml, .yml or .json, or a `Path`, is a file; any other text is YAML;
+            a mapping is the spec itself.
+
+    Raises:
+        SpecError: the spec is wrong; with every mistake.
+        ConfigError: the file cannot be read.
+    """
+    if isinstance(sharing, SharingSource):
+        return sharing.resolve()
+    if isinstance(sharing, SharingSpec):
+        return sharing
+    if isinstance(sharing, Path) or (isinstance(sharing, str) and is_path(sharing)):
+        return _read_file(Path(sharing))
+    if isinstance(sharing, str):
+        return load_spec(sharing)
+    if isinstance(sharing, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers without types
+        return load_spec(dict(cast("Mapping[str, Any]", sharing)))
+    raise ConfigError(f"`sharing` is a path, YAML text or a mapping, not a {type(sharing).__name__}.")
+
+
+def is_path(sharing: object) -> bool:
+    """Whether a text names a file: one line that ends in .yaml, .yml or .json."""
+    if isinstance(sharing, Path):
+        return True
+    return isinstance(sharing, str) and "\n" not in sharing and sharing.strip().lower().endswith(PATH_ENDINGS)
+
+
+def _read_file(path: Path) -> SharingSpec:
+    if not path.is_file():
+        beside = sorted(found.name for found in path.parent.glob("*.y*ml"))[:12] if path.parent.is_dir() else []
+        hint = f" Beside it: {', '.join(beside)}." if beside else ""
+        raise ConfigError(
+            f"The sharing file {path} does not exist (looked for in {path.parent.resolve()}).{hint} "
+            "A path in a run config is relative to that config, on the command line to the working directory."
+        )
+    try:
+        return load_spec(path)
+    except OSError as error:
+        raise ConfigError(f"The sharing file {path} cannot be read: {error.strerror}.") from error
+
+
+def _deserialize(written: object) -> SharingSource:
+    if isinstance(written, SharingSpec):
+        return SharingSource(written, spec=written)
+    if not isinstance(written, str | dict | Path):
+        raise ValueError("a path, YAML text or a mapping is expected")
+    try:
+        return SharingSource(written, spec=read_sharing(cast(Sharing, written)))
+    except (SpecError, ConfigError) as error:
+        return SharingSource(written, error=error)
+
+
+def _serialize(source: SharingSource) -> Any:
+    return source.written if source.spec is None else spec_to_data(source.spec)
+
+
+register_type(SharingSource, serializer=_serialize, deserializer=_deserialize, fail_already_registered=False)

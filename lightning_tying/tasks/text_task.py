@@ -1,0 +1,89 @@
+"""A task over texts: keeps the vocabulary that it was trained with, in its checkpoints and for prediction alone."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from typing_extensions import override
+
+from lightning_tying.errors import ConfigError
+from lightning_tying.tasks.task import Task
+from lightning_tying.vocab.shared_vocabulary import SharedVocabulary
+
+VOCABULARY_KEY = "vocabulary"
+LANGUAGES_KEY = "languages"
+
+
+class TextTask(Task):
+    """The base of the tasks that read or write text.
+
+    Attributes:
+        vocabulary: the datamodule's, or the checkpoint's; None before either is there.
+        languages: the names of the batches' `language` indices.
+    """
+
+    vocabulary: SharedVocabulary | None = None
+    languages: tuple[str, ...] = ()
+
+    @override
+    def setup(self, stage: str) -> None:
+        """Take the vocabulary and the languages from the datamodule, where it has them."""
+        data = self.datamodule
+        found = getattr(data, "vocabulary", None)
+        if found is not None:
+            self.vocabulary = found
+        names = getattr(data, "languages", None)
+        if isinstance(names, list | tuple):
+            self.languages = tuple(str(name) for name in cast("list[object]", names))
+        self.make_metrics()
+
+    def make_metrics(self) -> None:
+        """Make what depends on languages and vocabulary; called by `setup`."""
+
+    @override
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add the vocabulary and the languages."""
+        super().on_save_checkpoint(checkpoint)
+        if self.vocabulary is not None:
+            checkpoint[VOCABULARY_KEY] = self.vocabulary.to_json()
+        checkpoint[LANGUAGES_KEY] = list(self.languages)
+
+    @override
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take the checkpoint's vocabulary.
+
+        Raises:
+            ConfigError: the data were encoded with another one.
+        """
+        super().on_load_checkpoint(checkpoint)
+        text = checkpoint.get(VOCABULARY_KEY)
+        if not isinstance(text, str):
+            return
+        restored = SharedVocabulary.from_json(text, "The checkpoint's vocabulary")
+        data_vocabulary = getattr(self.datamodule, "vocabulary", None)
+        if data_vocabulary is not None and data_vocabulary.digest != restored.digest:
+            raise ConfigError(
+                "The data were encoded with another vocabulary than the checkpoint's "
+                f"({data_vocabulary.size} and {restored.size} ids). Give the data the same languages, "
+                "vocabulary_size and sampling as in training."
+            )
+        self.vocabulary = restored
+        if not self.languages:
+            self.languages = tuple(checkpoint.get(LANGUAGES_KEY, ()))
+
+    @property
+    def pad_id(self) -> int:
+        """The id that targets ignore; without a vocabulary torch's -100."""
+        return -100 if self.vocabulary is None else self.vocabulary.pad_id
+
+    def require_vocabulary(self) -> SharedVocabulary:
+        """Return the vocabulary.
+
+        Raises:
+            ConfigError: there is none yet.
+        """
+        if self.vocabulary is None:
+            raise ConfigError(
+                "There is no vocabulary. Load the module from a checkpoint, or use a datamodule with a `vocabulary`."
+            )
+        return self.vocabulary

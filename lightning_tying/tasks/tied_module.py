@@ -1,0 +1,218 @@
+"""A mixin that keeps a network tied: spec and network go in, a LightningModule that checks itself comes out."""
+
+# pyright: reportUnknownMemberType=false
+# Lightning and torch are typed in part only.
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from torch import nn
+from typing_extensions import override
+
+from lightning_tying.api import tie, verify
+from lightning_tying.errors import ConfigError, TieBroken
+from lightning_tying.lowering.plan import Plan
+from lightning_tying.lowering.state import find_tied
+from lightning_tying.spec.dumper import dump_spec, spec_to_data
+from lightning_tying.spec.schema import SharingSpec
+from lightning_tying.tasks.load_weights import load_weights
+from lightning_tying.tasks.sharing_source import Sharing, read_sharing
+
+if TYPE_CHECKING:
+    from lightning.pytorch import LightningModule as Base
+else:
+    Base = object  # so that modules of `lightning.pytorch` and of `pytorch_lightning` both take the mixin
+
+CHECKPOINT_KEY = "sharing"
+
+
+class TiedModule(Base):
+    """Ties `self.network` (or the module itself) and keeps watch; goes in front of any LightningModule.
+
+    Works with `lightning.pytorch` and with `pytorch_lightning`::
+
+        class MyModule(TiedModule, LightningModule):
+            def __init__(self, sharing):
+                super().__init__()
+                self.network = MyNetwork()
+                self.tie_network(sharing)
+
+    A network that is too large to be built at once is given as a callable: `tie_network(sharing, build=MyNetwork)`
+    in `__init__` leaves both building and tying to `configure_model`, which Lightning calls in the strategy's context.
+    """
+
+    _tied_spec: SharingSpec | None = None
+    _build_network: Callable[[], nn.Module] | None = None
+    _init_from: Path | str | None = None
+    _network_ready: bool = False
+
+    def tie_network(
+        self,
+        sharing: Sharing | SharingSpec | None,
+        *,
+        build: Callable[[], nn.Module] | None = None,
+        init_from: Path | str | None = None,
+    ) -> None:
+        """Tie the network by a spec, now or (with `build`) in `configure_model`.
+
+        Args:
+            sharing: a path, YAML text, a mapping or a spec; patterns are relative to `self.network` where there is
+                one, else to the module. None leaves every parameter on its own.
+            build: makes the network.
+            init_from: a checkpoint or state dict of the untied network, loaded before tying.
+
+        Raises:
+            SpecError: the spec is wrong or does not fit the network.
+            ConfigError: a file is missing, or the weights do not fit the network.
+        """
+        self._tied_spec = None if sharing is None else read_sharing(sharing)
+        self._build_network = build
+        self._init_from = init_from
+        self._network_ready = False
+        self._remember_spec()
+        if build is None:
+            self._prepare_network()
+
+    @override
+    def configure_model(self) -> None:
+        """Build and tie a network that was given as a callable; the second call does nothing."""
+        super().configure_model()
+        if not self._network_ready:
+            self._prepare_network()
+
+    @property
+    def tied_network(self) -> nn.Module:
+        """What the spec's patterns are relative to: `self.network`, or the module where it has none."""
+        network = getattr(self, "network", None)
+        return network if isinstance(network, nn.Module) else self
+
+    @property
+    def plan(self) -> Plan | None:
+        """The plan that the network was tied by; None before it is tied and without a spec."""
+        return next((state.plan for _, _, state in find_tied(self.tied_network)), None)
+
+    @override
+    def on_fit_start(self) -> None:
+        """Refuse to train a network whose ties do not hold, or an optimizer that does not fit it."""
+        super().on_fit_start()
+        self.check_ties("at fit start")
+        check_optimizers(self)
+
+    @override
+    def on_train_start(self) -> None:
+        """Check once more: some strategies load weights after `on_fit_start`."""
+        super().on_train_start()
+        self.check_ties("at train start")
+
+    @override
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse to save broken ties; put the spec into the checkpoint."""
+        super().on_save_checkpoint(checkpoint)
+        self.check_ties("before a save")
+        if self._tied_spec is not None:
+            checkpoint[CHECKPOINT_KEY] = {"spec": dump_spec(self._tied_spec)}
+
+    @override
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Compare the checkpoint's spec with this module's.
+
+        Raises:
+            ConfigError: they differ, so weights would be joined or parted without notice.
+        """
+        super().on_load_checkpoint(checkpoint)
+        saved = cast("dict[str, str]", checkpoint.get(CHECKPOINT_KEY) or {})
+        mine = "" if self._tied_spec is None else dump_spec(self._tied_spec)
+        theirs = saved.get("spec", "")
+        if not theirs or mine == theirs:
+            return
+        raise ConfigError(
+            "The checkpoint was made with another sharing spec.\n"
+            f"The checkpoint's:\n{theirs.rstrip()}\nThis module's:\n{mine.rstrip() or '(none)'}\n"
+            "Give the module the checkpoint's spec, or start from the weights alone with --init_from."
+        )
+
+    def check_ties(self, when: str) -> None:
+        """Verify every tie of the plan.
+
+        Raises:
+            TieBroken: naming the group, its sites and the likely cause.
+        """
+        if self.plan is None:
+            return
+        try:
+            verify(self.tied_network)
+        except TieBroken as error:
+            raise TieBroken(f"{error} (found {when})") from error
+
+    def _prepare_network(self) -> None:
+        if self._build_network is not None:
+            self.network = build_network(self._build_network)
+        on_meta = any(parameter.is_meta for parameter in self.tied_network.parameters())
+        if self._init_from is not None and not on_meta:
+            load_weights(self.tied_network, Path(self._init_from))
+        if self._tied_spec is not None:
+            tie(self.tied_network, self._tied_spec)
+        self._network_ready = True
+
+    def _remember_spec(self) -> None:
+        """Write the spec's content into hparams, so that `load_from_checkpoint` needs no file."""
+        kept: dict[str, Any] = {"sharing": None if self._tied_spec is None else spec_to_data(self._tied_spec)}
+        if "init_from" in self.hparams:
+            kept["init_from"] = None  # its weights are in the checkpoint; the file need not exist elsewhere
+        self.save_hyperparameters(kept)
+
+
+def build_network(build: Callable[[], nn.Module]) -> nn.Module:
+    """Call a network's maker.
+
+    Raises:
+        ConfigError: it wants an argument, or gives something that is not a module.
+    """
+    try:
+        network = build()
+    except TypeError as error:
+        raise ConfigError(f"`network` could not be built: {error}.") from error
+    if not isinstance(network, nn.Module):  # pyright: ignore[reportUnnecessaryIsInstance]  # a user's function
+        raise ConfigError(f"`network` must give a torch.nn.Module; it gave a {type(network).__name__}.")
+    return network
+
+
+def check_optimizers(module: nn.Module) -> None:
+    """Compare the optimizers' parameters with the module's trainable ones: the same, each once.
+
+    Raises:
+        TieBroken: a parameter is missing, stands twice, or is an orphan of a tie made after the optimizer.
+    """
+    optimizers: list[torch.optim.Optimizer] = list(getattr(getattr(module, "trainer", None), "optimizers", []))
+    if not optimizers:
+        return
+    names = {id(parameter): name for name, parameter in module.named_parameters() if parameter.requires_grad}
+    held = [parameter for optimizer in optimizers for group in optimizer.param_groups for parameter in group["params"]]
+    counts: dict[int, int] = {}
+    for parameter in held:
+        counts[id(parameter)] = counts.get(id(parameter), 0) + 1
+    twice = [names.get(key, "an unnamed parameter") for key, count in counts.items() if count > 1]
+    if twice:
+        raise TieBroken(f"The optimizer holds {_some(twice)} more than once. Give each parameter to one group.")
+    missing = [name for key, name in names.items() if key not in counts]
+    if missing:
+        raise TieBroken(
+            f"The optimizer does not hold {_some(missing)}. Make it in `configure_optimizers` from "
+            "`self.parameters()`, after the network is built and tied."
+        )
+    orphans = [parameter for parameter in held if id(parameter) not in names and parameter.requires_grad]
+    if orphans:
+        shapes = [str(list(parameter.shape)) for parameter in orphans]
+        raise TieBroken(
+            f"The optimizer holds {len(orphans)} parameter(s) that the module has not: {_some(shapes)}. "
+            "It was made before the network was tied; make it in `configure_optimizers`."
+        )
+
+
+def _some(names: list[str], most: int = 5) -> str:
+    shown = ", ".join(names[:most])
+    return f"{shown} and {len(names) - most} more" if len(names) > most else shown

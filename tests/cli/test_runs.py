@@ -1,0 +1,136 @@
+"""Whole runs in processes of their own: the shipped configs, checkpoints, resuming, Ctrl-C."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+CONFIGS = Path(__file__).parents[2] / "configs" / "train"
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+TINY = {
+    "multilingual_lm": ["--data.languages=[en,de]", "--data.vocabulary_size=400", "--data.length=32",
+                        "--model.network.init_args.dim=16", "--model.network.init_args.depth=4",
+                        "--model.network.init_args.heads=2"],
+    "lstm_lm": ["--data.languages=[en,de]", "--data.vocabulary_size=400", "--data.length=32",
+                "--model.network.init_args.dim=16"],
+    "translation": ["--data.languages=[de]", "--data.vocabulary_size=400", "--model.network.init_args.dim=16",
+                    "--model.network.init_args.depth=1", "--model.network.init_args.hidden=32",
+                    "--model.network.init_args.heads=2", "--data.batch_size=4", "--data.length=16"],
+    "digits": ["--model.network.init_args.width=4", "--model.network.init_args.stages=2"],
+}  # fmt: skip
+
+
+def bits_per_byte(text: str) -> list[str]:
+    return re.findall(r"test/bits_per_byte\b(?!/)\D*([\d.]+)", text)
+
+
+def test_every_run_config_has_a_test() -> None:
+    assert {file.stem for file in CONFIGS.glob("*.yaml")} == TINY.keys()
+
+
+@pytest.mark.parametrize("name", sorted(TINY))
+def test_run_configs_pass_fast_dev_run(name: str, run: Run, tmp_path: Path) -> None:
+    done = run("fit", "--config", str(CONFIGS / f"{name}.yaml"), "--trainer.fast_dev_run=true", *TINY[name])
+    assert done.returncode == 0, done.stderr
+    assert "% saved)" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture(scope="module")
+def trained(run_in: Callable[..., Run], small: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the small model was trained."""
+    folder = tmp_path_factory.mktemp("trained")
+    done = run_in(folder)("fit", *small)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_a_run_folder_has_everything(trained: Path) -> None:
+    folder = trained / "runs" / "multilingual_lm"
+    names = {path.name for path in folder.iterdir()}
+    assert names == {"best.ckpt", "last.ckpt", "sharing.json", "tokenizer.json", "config.yaml", "logs"}
+    assert {path.name for path in (folder / "logs").iterdir()} == {"tensorboard", "csv"}
+    content = torch.load(folder / "last.ckpt", weights_only=True)
+    assert content["vocabulary"] == (folder / "tokenizer.json").read_text()
+    assert content["hyper_parameters"]["network"]["init_args"]["vocab_size"] == 400
+    assert json.loads((folder / "sharing.json").read_text())["savings"]["saved"] > 0
+
+
+def test_the_best_checkpoint_is_tested_and_the_saved_config_gives_the_same(
+    trained: Path, run_in: Callable[..., Run], small: list[str]
+) -> None:
+    run, folder = run_in(trained), trained / "runs" / "multilingual_lm"
+    tested = run("test", *small)
+    assert tested.returncode == 0, tested.stderr
+    assert "best.ckpt" in tested.stderr
+    from_saved = run("test", "--config", str(folder / "config.yaml"), "--ckpt_path", str(folder / "best.ckpt"))
+    assert bits_per_byte(from_saved.stdout) == bits_per_byte(tested.stdout) != []
+
+
+def test_prediction_prints_texts(trained: Path, run_in: Callable[..., Run], small: list[str]) -> None:
+    predicted = run_in(trained)("predict", *small)
+    assert predicted.returncode == 0, predicted.stderr
+    assert "continuation: " in predicted.stdout
+
+
+def test_a_checkpoint_of_another_spec_is_refused(trained: Path, run_in: Callable[..., Run], small: list[str]) -> None:
+    refused = run_in(trained)("test", *small, "--model.sharing", "null")
+    assert refused.returncode == 2
+    assert "The checkpoint was made with another sharing spec." in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_a_run_goes_on_and_ends_with_its_last_step(trained: Path, run_in: Callable[..., Run], small: list[str]) -> None:
+    checkpoint = trained / "runs" / "multilingual_lm" / "last.ckpt"
+    arguments = ["--trainer.max_steps=7", "--trainer.default_root_dir=longer", "--ckpt_path", str(checkpoint)]
+    longer = run_in(trained)("fit", *small, *arguments)
+    assert longer.returncode == 0, longer.stderr
+    assert torch.load(trained / "longer" / "last.ckpt", weights_only=True)["global_step"] == 7
+
+
+def test_untied_weights_are_solved_into_a_spec(run: Run, small: list[str], tmp_path: Path) -> None:
+    untied = run("fit", *small, "--model.sharing", "null", "--trainer.default_root_dir", "untied")
+    assert untied.returncode == 0, untied.stderr
+    tied = run("fit", *small, "--init_from", "untied/best.ckpt", "--trainer.max_steps=1")
+    assert tied.returncode == 0, tied.stderr
+    missing = run("fit", *small, "--init_from", "nowhere.ckpt")
+    assert missing.returncode == 2
+    assert "\nThe weights nowhere.ckpt do not exist." in missing.stderr
+
+
+def test_ctrl_c_saves_and_tells_how_to_resume(
+    small: list[str], tmp_path: Path, environment: dict[str, str], command: list[str], run: Run
+) -> None:
+    words = ["fit", *small, "--trainer.max_steps=2000", "--trainer.val_check_interval=1000"]
+    process = subprocess.Popen(
+        [*command, *words], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, cwd=tmp_path,
+        env={**environment, "PYTHONUNBUFFERED": "1"},
+    )  # fmt: skip
+    assert process.stderr is not None
+    lines: list[str] = []
+    for line in process.stderr:
+        lines.append(line)
+        if line.startswith("step "):
+            process.send_signal(signal.SIGINT)
+            break
+    rest = process.stderr.read()
+    assert process.wait(timeout=60) == 130, "".join(lines) + rest
+    assert "Traceback" not in rest
+    checkpoint = tmp_path / "runs" / "multilingual_lm" / "last.ckpt"
+    step = torch.load(checkpoint, weights_only=True)["global_step"]
+    assert step >= 1
+    resume = rest.strip().splitlines()[-1]
+    assert resume.startswith("lightning-tying fit --config")
+    assert resume.endswith("--ckpt_path runs/multilingual_lm/last.ckpt")
+    done = run(
+        *words, f"--trainer.max_steps={step + 2}", "--trainer.val_check_interval=1", "--ckpt_path", str(checkpoint)
+    )
+    assert done.returncode == 0, done.stderr
+    assert torch.load(checkpoint, weights_only=True)["global_step"] == step + 2
