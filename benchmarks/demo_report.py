@@ -51,7 +51,7 @@ class RunResult:
             title=title,
             digest=digest,
             bits={"": float(tested[TOTAL]), **bits},
-            parameters=int(savings["parameters"]["after"]),
+            parameters=int(savings["savings"]["after"]["parameters"]),
             steps=max(int(row["step"]) for row in rows if row.get("step")),
             seconds=seconds,
             peak_mb=peak_mb,

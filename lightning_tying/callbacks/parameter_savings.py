@@ -16,7 +16,7 @@ from rich.console import Console
 from torch import nn
 from typing_extensions import override
 
-from lightning_tying.api import report_savings
+from lightning_tying.api import discover, report_savings
 from lightning_tying.callbacks.savings_table import make_table
 from lightning_tying.lowering.plan import Plan
 from lightning_tying.lowering.state import find_tied
@@ -29,8 +29,9 @@ class ParameterSavings(Callback):
     """Shows what sharing saves, once, when training starts.
 
     A Rich table where there is a terminal, else plain text; `tying/…` values for whichever loggers there are; the plan
-    and its savings in `sharing.json` beside the checkpoints. The numbers are the plan's forecast. Nothing is written
-    under `fast_dev_run`; without a plan nothing happens.
+    and its savings in `sharing.json` beside the checkpoints. The numbers are the plan's forecast; of a module without a
+    plan they are those of the ties that it has anyway, so that untied runs can be compared. Nothing is written under
+    `fast_dev_run`.
 
     Args:
         folder: where `sharing.json` is written; None for the folder of the checkpoints, without checkpoints the
@@ -51,10 +52,10 @@ class ParameterSavings(Callback):
     @override
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Report, on the first process alone."""
-        plan = find_plan(pl_module)
-        if plan is None or not trainer.is_global_zero:
+        if not trainer.is_global_zero:
             return
-        report = report_savings(plan)
+        plan = find_plan(pl_module)
+        report = report_savings(plan or discover(pl_module))
         if self.show and not trainer.barebones:
             show_report(report)
         if is_dry(trainer):
@@ -95,10 +96,12 @@ def log_report(logger: Logger, report: SavingsReport) -> None:
         cast(Any, logger.experiment).add_text("tying/savings", f"```\n{report}\n```", 0)
 
 
-def write_sharing(path: Path, plan: Plan, report: SavingsReport) -> None:
+def write_sharing(path: Path, plan: Plan | None, report: SavingsReport) -> None:
     """Write plan and savings; an interrupted write leaves the old file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    content = json.dumps({"plan": plan.to_dict(), "savings": report.to_dict()}, indent=1, ensure_ascii=False)
+    content = json.dumps(
+        {"plan": plan and plan.to_dict(), "savings": report.to_dict()}, indent=1, ensure_ascii=False
+    )
     beside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     beside.write_text(content + "\n", encoding="utf-8")
     os.replace(beside, path)

@@ -32,7 +32,7 @@ class SaveRunConfig(SaveConfigCallback):
         if stage == "fit":
             folder = Path(trainer.default_root_dir)
             folder.mkdir(parents=True, exist_ok=True)
-            self.parser.save(self.config, str(folder / self.config_filename), skip_none=False, overwrite=True)
+            self.parser.save(self.config, str(folder / self.config_filename), skip_unset=False, overwrite=True)
 
 
 class TyingCLI(LightningCLI):

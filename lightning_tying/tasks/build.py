@@ -74,13 +74,13 @@ def link_vocabulary(parser: LightningArgumentParser) -> None:
 def instantiate_model(parser: LightningArgumentParser, parsed: Namespace) -> LightningModule:
     """Make the model alone of a parsed config, with its hparams."""
     dumped: dict[str, Any] = yaml.safe_load(
-        parser.dump(parsed, skip_link_targets=False, skip_none=False, format="yaml")
+        parser.dump(parsed, skip_link_targets=False, skip_unset=False, format="yaml")
     )["model"]
     restore_vocab_size(dumped, parsed["model"])
     hparams: dict[str, Any] = {"_class_path": dumped["class_path"], **(dumped.get("init_args") or {})}
     only = Namespace(model=parsed["model"])
     with _given_hyperparameters_context(hparams=hparams, instantiator="lightning.pytorch.cli.instantiate_module"):
-        return cast(LightningModule, parser.instantiate_classes(only)["model"])
+        return cast(LightningModule, parser.instantiate(only)["model"])
 
 
 def check_vocab_size(parsed: Any) -> None:

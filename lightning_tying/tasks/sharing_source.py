@@ -15,9 +15,8 @@ from jsonargparse.typing import (
     register_type,  # pyright: ignore[reportUnknownVariableType]  # typed in part
 )
 
-from lightning_tying.errors import ConfigError, SpecError, TyingError
+from lightning_tying.errors import ConfigError
 from lightning_tying.spec.dumper import spec_to_data
-from lightning_tying.spec.loader import load_spec
 from lightning_tying.spec.schema import SharingSpec
 
 PATH_ENDINGS = (".yaml", ".yml", ".json")
@@ -27,25 +26,24 @@ PATH_ENDINGS = (".yaml", ".yml", ".json")
 class SharingSource:
     """What a config says under `sharing`, read where it stands.
 
-    A mistake is kept and raised when the sharing is asked for: raised earlier, the parser would bury it
-    under lines about unions.
+    A mistake is kept: raised here, the parser would bury it under lines about unions. Those of the spec are in its
+    draft, and tying tells them together with those that only the network shows.
 
     Args:
         written: what was given, for messages and for saving a config that is wrong.
-        spec: what was read; None when there is a mistake.
-        error: the mistake.
+        spec: the draft that was read; None when the file cannot be found.
+        error: why not.
     """
 
     written: Any
     spec: SharingSpec | None = field(default=None)
-    error: TyingError | None = field(default=None, compare=False)
+    error: ConfigError | None = field(default=None, compare=False)
 
     def resolve(self) -> SharingSpec:
-        """Return the spec.
+        """Return the draft of the spec.
 
         Raises:
-            SpecError: the spec is wrong; with every mistake.
-            ConfigError: the file cannot be read.
+            ConfigError: the file cannot be found.
         """
         if self.error is not None:
             raise self.error
@@ -56,15 +54,14 @@ Sharing: TypeAlias = Union[SharingSource, dict[str, Any], str, Path]
 
 
 def read_sharing(sharing: Sharing | SharingSpec) -> SharingSpec:
-    """Read a spec from any form in which a task takes it.
+    """Read a draft of a spec, which keeps its mistakes, from any form in which a task takes it.
 
     Args:
         sharing: a one-line text that ends in .yaml, .yml or .json, or a `Path`, is a file; any other text is YAML;
             a mapping is the spec itself.
 
     Raises:
-        SpecError: the spec is wrong; with every mistake.
-        ConfigError: the file cannot be read.
+        ConfigError: the file cannot be found, or this is no sharing.
     """
     if isinstance(sharing, SharingSource):
         return sharing.resolve()
@@ -73,9 +70,9 @@ def read_sharing(sharing: Sharing | SharingSpec) -> SharingSpec:
     if isinstance(sharing, Path) or (isinstance(sharing, str) and is_path(sharing)):
         return _read_file(Path(sharing))
     if isinstance(sharing, str):
-        return load_spec(sharing)
+        return SharingSpec.draft(sharing)
     if isinstance(sharing, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers without types
-        return load_spec(dict(cast("Mapping[str, Any]", sharing)))
+        return SharingSpec.draft(dict(cast("Mapping[str, Any]", sharing)))
     raise ConfigError(f"`sharing` is a path, YAML text or a mapping, not a {type(sharing).__name__}.")
 
 
@@ -94,10 +91,7 @@ def _read_file(path: Path) -> SharingSpec:
             f"The sharing file {path} does not exist (looked for in {path.parent.resolve()}).{hint} "
             "A path in a run config is relative to that config, on the command line to the working directory."
         )
-    try:
-        return load_spec(path)
-    except OSError as error:
-        raise ConfigError(f"The sharing file {path} cannot be read: {error.strerror}.") from error
+    return SharingSpec.draft(path)
 
 
 def _deserialize(written: object) -> SharingSource:
@@ -107,12 +101,12 @@ def _deserialize(written: object) -> SharingSource:
         raise ValueError("a path, YAML text or a mapping is expected")
     try:
         return SharingSource(written, spec=read_sharing(cast(Sharing, written)))
-    except (SpecError, ConfigError) as error:
+    except ConfigError as error:
         return SharingSource(written, error=error)
 
 
 def _serialize(source: SharingSource) -> Any:
-    return source.written if source.spec is None else spec_to_data(source.spec)
+    return source.written if source.spec is None or source.spec.problems else spec_to_data(source.spec)
 
 
 register_type(SharingSource, serializer=_serialize, deserializer=_deserialize, fail_already_registered=False)

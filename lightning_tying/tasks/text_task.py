@@ -50,26 +50,32 @@ class TextTask(Task):
 
     @override
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take the checkpoint's vocabulary.
+        """Take the checkpoint's vocabulary, and let the data be encoded with it.
 
         Raises:
-            ConfigError: the data were encoded with another one.
+            ConfigError: the data were encoded with another one and cannot change it.
         """
         super().on_load_checkpoint(checkpoint)
         text = checkpoint.get(VOCABULARY_KEY)
         if not isinstance(text, str):
             return
         restored = SharedVocabulary.from_json(text, "The checkpoint's vocabulary")
-        data_vocabulary = getattr(self.datamodule, "vocabulary", None)
-        if data_vocabulary is not None and data_vocabulary.digest != restored.digest:
-            raise ConfigError(
-                "The data were encoded with another vocabulary than the checkpoint's "
-                f"({data_vocabulary.size} and {restored.size} ids). Give the data the same languages, "
-                "vocabulary_size and sampling as in training."
-            )
+        self._encode_data_with(restored)
         self.vocabulary = restored
         if not self.languages:
             self.languages = tuple(checkpoint.get(LANGUAGES_KEY, ()))
+
+    def _encode_data_with(self, restored: SharedVocabulary) -> None:
+        found = getattr(self.datamodule, "vocabulary", None)
+        if found is None or found.digest == restored.digest:
+            return
+        use_vocabulary = getattr(self.datamodule, "use_vocabulary", None)
+        if not callable(use_vocabulary):
+            raise ConfigError(
+                "The data were encoded with another vocabulary than the checkpoint's "
+                f"({found.size} and {restored.size} ids). Give the data the vocabulary of the training."
+            )
+        use_vocabulary(restored)
 
     @property
     def pad_id(self) -> int:

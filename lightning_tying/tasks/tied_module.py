@@ -14,7 +14,7 @@ from torch import nn
 from typing_extensions import override
 
 from lightning_tying.api import tie, verify
-from lightning_tying.errors import ConfigError, TieBroken
+from lightning_tying.errors import ConfigError, SpecError, TieBroken
 from lightning_tying.lowering.plan import Plan
 from lightning_tying.lowering.state import find_tied
 from lightning_tying.spec.dumper import dump_spec, spec_to_data
@@ -70,6 +70,8 @@ class TiedModule(Base):
             ConfigError: a file is missing, or the weights do not fit the network.
         """
         self._tied_spec = None if sharing is None else read_sharing(sharing)
+        if build is not None and self._tied_spec is not None and self._tied_spec.problems:
+            raise SpecError(self._tied_spec.problems)  # the network that would show more is not there yet
         self._build_network = build
         self._init_from = init_from
         self._network_ready = False

@@ -22,7 +22,9 @@ def test_import_contracts_are_kept() -> None:
 
 
 def test_a_forbidden_import_is_caught(tmp_path: Path) -> None:
-    shutil.copytree(ROOT / "lightning_tying", tmp_path / "lightning_tying", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(
+        ROOT / "lightning_tying", tmp_path / "lightning_tying", ignore=shutil.ignore_patterns("__pycache__")
+    )
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     pipeline = tmp_path / "lightning_tying/passes/pipeline.py"
     pipeline.write_text("import lightning_tying.api\n" + pipeline.read_text(encoding="utf-8"), encoding="utf-8")

@@ -76,10 +76,12 @@ def test_fast_dev_run_writes_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_says_nothing_without_a_plan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_untied_run_can_be_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     fit(Net(tied=False), tmp_path, [ParameterSavings()], enable_checkpointing=False)
-    assert "saved" not in capsys.readouterr().err
-    assert list(tmp_path.iterdir()) == []
+    assert "40 -> 40 parameters (0 % saved)" in capsys.readouterr().err
+    saved = json.loads((tmp_path / "sharing.json").read_text())
+    assert saved["plan"] is None
+    assert saved["savings"]["after"]["parameters"] == 40
 
 
 def test_can_be_pickled_and_told_apart() -> None:
