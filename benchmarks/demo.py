@@ -48,7 +48,7 @@ RUNS = (
     Run(
         "untied_small",
         "untied, same count",
-        (UNTIED, "--model.init_args.network.init_args.dim=128", "--model.init_args.network.init_args.heads=4"),
+        (UNTIED, "--model.init_args.network.init_args.dim=64", "--model.init_args.network.init_args.heads=2"),
     ),
 )
 

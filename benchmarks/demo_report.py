@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 import yaml
 
 from benchmarks.compression import lzma_bits_per_byte
@@ -52,7 +53,7 @@ class RunResult:
             digest=digest,
             bits={"": float(tested[TOTAL]), **bits},
             parameters=int(savings["savings"]["after"]["parameters"]),
-            steps=max(int(row["step"]) for row in rows if row.get("step")),
+            steps=torch.load(folder / "last.ckpt", weights_only=True, mmap=True)["global_step"],
             seconds=seconds,
             peak_mb=peak_mb,
         )
@@ -142,10 +143,10 @@ def _verdict(results: Sequence[RunResult]) -> str:
     tied = results[0]
     lines: list[str] = []
     for other in results[1:]:
-        better = tied.bits[""] < other.bits[""]
+        ours, theirs = tied.bits[""], other.bits[""]
         lines.append(
-            f"* against *{other.title}* ({other.parameters:,} parameters): {tied.bits['']:.3f} and {other.bits['']:.3f} "
-            f"bits per byte; the tied model is {'better' if better else 'not better'}."
+            f"* against *{other.title}* ({other.parameters:,} parameters): {ours:.3f} and {theirs:.3f} bits per byte; "
+            f"the tied model is {'better' if ours < theirs else 'not better'}."
         )
     return "\n".join(["The tied model …", "", *lines]) if lines else ""
 

@@ -1,19 +1,21 @@
 """Say which parameters a model shares; train the smaller model.
 
 A sharing spec is a short list of equations over the tensors of any `torch.nn.Module`. `tie` checks it, lowers it to
-plain aliases and keeps it true. `build` makes a LightningModule of a config and is loaded only when it is asked for,
-so that importing this package costs little more than importing torch.
+plain aliases and keeps it true; `build` makes a LightningModule of a config.
+
+Names are loaded when they are first asked for (PEP 562): the command line answers `--help` without torch, and only
+`build` loads Lightning.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from lightning_tying.api import discover, get_plan, make_plan, report_savings, tie, untie, verify
-from lightning_tying.errors import TyingError
-from lightning_tying.graph import SharingGraph
-from lightning_tying.lowering import Plan
-from lightning_tying.spec import SharingSpec
-
 if TYPE_CHECKING:
+    from lightning_tying.api import discover, get_plan, make_plan, report_savings, tie, untie, verify
+    from lightning_tying.errors import TyingError
+    from lightning_tying.graph import SharingGraph
+    from lightning_tying.lowering import Plan
+    from lightning_tying.spec import SharingSpec
     from lightning_tying.tasks.build import build
 
 __all__ = [
@@ -31,11 +33,22 @@ __all__ = [
     "verify",
 ]
 
+_HOMES = {
+    "Plan": "lightning_tying.lowering",
+    "SharingGraph": "lightning_tying.graph",
+    "SharingSpec": "lightning_tying.spec",
+    "TyingError": "lightning_tying.errors",
+    "build": "lightning_tying.tasks.build",
+}
+
 
 def __getattr__(name: str) -> Any:
-    """Load `build`, and with it Lightning, when it is first asked for (PEP 562)."""
-    if name == "build":
-        from lightning_tying.tasks.build import build
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOMES.get(name, "lightning_tying.api")), name)
+    globals()[name] = value  # the next access is a plain one
+    return value
 
-        return build
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable
+from dataclasses import replace
 
 from torch import nn
 
@@ -15,11 +16,12 @@ from lightning_tying.graph.ir import SharingGraph
 from lightning_tying.lowering.apply import apply_plan
 from lightning_tying.lowering.lower import lower
 from lightning_tying.lowering.plan import Plan
-from lightning_tying.lowering.preconditions import check_can_change, check_graph, check_module, check_same_spec
+from lightning_tying.lowering.preconditions import check_can_change, check_graph, check_module
 from lightning_tying.lowering.state import read_state, require_state
 from lightning_tying.lowering.undo import untie_module
 from lightning_tying.lowering.verify import verify_tied
 from lightning_tying.passes.pipeline import plan_graph
+from lightning_tying.reports.other_parameters import add_other_parameters
 from lightning_tying.reports.savings import SavingsReport, reckon_savings
 from lightning_tying.spec.loader import load_spec
 from lightning_tying.spec.schema import SharingSpec
@@ -31,7 +33,8 @@ __all__ = ["discover", "get_plan", "make_plan", "report_savings", "tie", "untie"
 def tie(module: nn.Module, spec: Source | Plan, *, strict: bool = True) -> Plan:
     """Let the sites of `module` share parameters as `spec` says, in place.
 
-    The same spec on a tied module changes nothing but restores ties that were lost. Works on the meta device:
+    A spec that means the same on a tied module, whatever the order of its equations, changes nothing but restores
+    ties that were lost or parted by `untie(module, sites)`. Works on the meta device:
     the ties are made, and drawn initial values follow when the module becomes real.
 
     Args:
@@ -48,13 +51,13 @@ def tie(module: nn.Module, spec: Source | Plan, *, strict: bool = True) -> Plan:
         ApplyError: the module is tied by another spec, or wrapped. Nothing has changed.
     """
     module = check_can_change(module, "tie")
-    plan = _plan_for(module, spec, strict=strict)
     new = read_state(module) is None
     with pause_gc():
+        plan = _plan_for(module, spec, strict=strict)
         report = apply_plan(plan, module)
     if new:
         _warn((*plan.warnings, *((report.warning,) if report.warning else ())))
-    return plan
+    return require_state(module).plan
 
 
 def untie(module: nn.Module, sites: Iterable[str] | None = None) -> None:
@@ -75,8 +78,9 @@ def make_plan(module: nn.Module, spec: Source, *, strict: bool = True) -> Plan:
     module = check_module(module, "make_plan")
     with pause_gc():
         written = SharingSpec.draft(spec)
-        graph = plan_graph(written, take_inventory(module), strict=strict)
-        return lower(graph, written)
+        inventory = take_inventory(module)
+        graph = plan_graph(written, inventory, strict=strict)
+        return lower(add_other_parameters(graph, module, inventory), written)
 
 
 def get_plan(module: nn.Module) -> Plan:
@@ -90,7 +94,9 @@ def get_plan(module: nn.Module) -> Plan:
 
 def discover(module: nn.Module) -> SharingGraph:
     """The ties that a module already has, whoever made them; `.to_spec()` gives the YAML."""
-    return discover_graph(take_inventory(check_module(module, "discover")))
+    module = check_module(module, "discover")
+    inventory = take_inventory(module)
+    return add_other_parameters(discover_graph(inventory), module, inventory)
 
 
 def verify(module: nn.Module) -> None:
@@ -114,8 +120,14 @@ def _plan_for(module: nn.Module, spec: Source | Plan, *, strict: bool) -> Plan:
     state = read_state(module)
     if state is None:
         return make_plan(module, spec, strict=strict)
-    check_same_spec(module, state, load_spec(spec))
-    return state.plan
+    known = state.whole or state.plan
+    written = load_spec(spec)
+    if written == known.spec:
+        return known
+    inventory = take_inventory(module)
+    if known.graph.sites:  # the module as it was when the plan was made: its own ties would look like the user's
+        inventory = replace(inventory, sites=known.graph.sites)
+    return lower(plan_graph(written, inventory, strict=strict), written)
 
 
 def _warn(problems: Iterable[Problem]) -> None:

@@ -40,6 +40,8 @@ def main(args: Sequence[str] | None = None) -> int:
         return BAD_INPUT
     except KeyboardInterrupt:
         return INTERRUPTED
+    except SystemExit as done:  # the parser's way to end after --help and --print_config
+        return done.code if isinstance(done.code, int) else 0
 
 
 def _dispatch(words: list[str]) -> int:

@@ -99,9 +99,7 @@ def log_report(logger: Logger, report: SavingsReport) -> None:
 def write_sharing(path: Path, plan: Plan | None, report: SavingsReport) -> None:
     """Write plan and savings; an interrupted write leaves the old file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    content = json.dumps(
-        {"plan": plan and plan.to_dict(), "savings": report.to_dict()}, indent=1, ensure_ascii=False
-    )
+    content = json.dumps({"plan": plan and plan.to_dict(), "savings": report.to_dict()}, indent=1, ensure_ascii=False)
     beside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     beside.write_text(content + "\n", encoding="utf-8")
     os.replace(beside, path)

@@ -26,6 +26,7 @@ options of fit, validate, test and predict (all of Lightning's; `lightning-tying
   --config FILE           a run config: model, data, trainer; several are read one after the other
   --model.sharing FILE    the sharing spec; in a run config `sharing` is relative to that config
   --sharing FILE          the same, for any LightningModule
+  --let NAME=VALUE        another value of the spec's `let`: --let K=6; may be given several times
   --init_from FILE        start from trained untied weights
   --ckpt_path FILE        go on from a checkpoint; test and predict take RUN's best.ckpt by themselves
   --KEY VALUE             overrides a key: --trainer.max_steps 50, --data.languages '[en, de]'

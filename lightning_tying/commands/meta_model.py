@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule
 from typing_extensions import override
 
+from lightning_tying.commands.options import join_let
 from lightning_tying.commands.run import with_clear_errors
 from lightning_tying.commands.tying_cli import TyingCLI
 from lightning_tying.tasks.parser_errors import explain_instantiation
@@ -21,6 +23,10 @@ class ModelOnlyCLI(TyingCLI):
 
     def __init__(self, args: list[str]) -> None:
         super().__init__(args=args, seed_everything_default=False)
+
+    @override
+    def _set_seed(self) -> None:
+        """Draw nothing: tensors on the meta device have no values."""
 
     @override
     def before_instantiate_classes(self) -> None:
@@ -48,19 +54,20 @@ class ModelOnlyCLI(TyingCLI):
         """Run nothing."""
 
 
-def make_meta_model(words: list[str]) -> LightningModule:
+def make_meta_model(words: list[str], more: Sequence[str] = ()) -> LightningModule:
     """Make the model of a run config on the meta device.
 
     Args:
         words: the arguments of `fit`.
+        more: options that the command has besides, for messages.
 
     Raises:
         ConfigError: the config is wrong.
         SpecError: the sharing spec is wrong, or does not fit the model.
     """
-    arguments = ["fit", *words]
+    arguments = join_let(["fit", *words])
 
     def make() -> Any:
         return ModelOnlyCLI(arguments).model
 
-    return with_clear_errors(arguments, make)
+    return with_clear_errors(arguments, make, more)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from typing import Any
+
+import yaml
 
 from lightning_tying.errors import ConfigError
 
@@ -27,3 +31,31 @@ def take_option(words: list[str], name: str, choices: Sequence[str]) -> tuple[li
 def take_flag(words: list[str], name: str) -> tuple[list[str], bool]:
     """Take `--name` out of the words."""
     return [word for word in words if word != name], name in words
+
+
+def join_let(words: Sequence[str]) -> list[str]:
+    """Join every `--let NAME=VALUE` into one option with a mapping, which is what the parser reads.
+
+    Raises:
+        ConfigError: there is no name, no value, or the value is not YAML.
+    """
+    kept: list[str] = []
+    values: dict[str, Any] = {}
+    rest = iter(words)
+    for word in rest:
+        if word == "--let" or word.startswith("--let="):
+            name, value = _read_let(next(rest, "") if word == "--let" else word.partition("=")[2])
+            values[name] = value
+        else:
+            kept.append(word)
+    return [*kept, f"--let={json.dumps(values)}"] if values else kept
+
+
+def _read_let(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not name.strip() or not equals:
+        raise ConfigError(f"--let replaces a value of the spec's `let`: --let K=6, not --let {text or '(nothing)'}.")
+    try:
+        return name.strip(), yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--let {text}: the value is not YAML.") from error

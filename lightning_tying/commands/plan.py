@@ -17,7 +17,8 @@ from lightning_tying.lowering.plan import Plan
 
 FORMATS: tuple[str, ...] = get_args(Format)
 USAGE = """\
-usage: lightning-tying plan --config RUN.yaml [--format text|json|mermaid|dot|html] [--explain] [--KEY VALUE …]
+usage: lightning-tying plan --config RUN.yaml [--format text|json|mermaid|dot|html] [--explain]
+                            [--let NAME=VALUE …] [--KEY VALUE …]
 
 Shows what the sharing spec of a run config means: the shared parameters, who reads them, what is saved. The model is
 built on the meta device: nothing is allocated, and no data is read.
@@ -25,6 +26,7 @@ built on the meta device: nothing is allocated, and no data is read.
   --config FILE      a run config; several are read one after the other
   --sharing FILE     another sharing spec than the config's, or one for a LightningModule of your own
   --format FORMAT    text (default), json (the plan as data), mermaid, dot, html
+  --let NAME=VALUE   another value of the spec's `let`: --let K=6
   --explain          every step, and what each part of the model shares
   --KEY VALUE        overrides, as for fit: --model.network.init_args.depth 12"""
 
@@ -41,7 +43,7 @@ def plan(words: list[str]) -> int:
         return 0
     words, chosen = take_option(words, "--format", FORMATS)
     words, explain = take_flag(words, "--explain")
-    found = require_plan(make_meta_model(words))
+    found = require_plan(make_meta_model(words, more=("format", "explain")))
     print(render(found, cast("Format", chosen or "text"), explain=explain))
     return 0
 

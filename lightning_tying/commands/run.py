@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,11 +14,15 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
 from typing_extensions import override
 
-from lightning_tying.callbacks import SaveOnInterrupt
+from lightning_tying.callbacks.save_on_interrupt import SaveOnInterrupt
+from lightning_tying.commands.options import join_let
+from lightning_tying.commands.quiet import only_what_tells
+from lightning_tying.commands.run_folder import find_new, remove_new
 from lightning_tying.commands.tying_cli import TyingCLI
-from lightning_tying.errors import ConfigError
+from lightning_tying.errors import ConfigError, TyingError
 from lightning_tying.tasks.build import read_config
 from lightning_tying.tasks.parser_errors import explain_instantiation, explain_parser_error
+from lightning_tying.tasks.sharing_source import started_here
 
 Result = TypeVar("Result")
 INTERRUPTED = 130
@@ -44,13 +49,30 @@ class RunCLI(TyingCLI):
 
     @override
     def _run_subcommand(self, subcommand: str) -> None:
-        """Run, and tell an interrupt from an exit."""
+        """Run, and tell an interrupt from an exit; a run that is refused leaves no folder."""
+        folder = Path(self.trainer.default_root_dir)
+        new = find_new(folder)
         try:
             super()._run_subcommand(subcommand)
         except SystemExit as error:
+            self._forget(new)
             if self.trainer.interrupted:
                 raise Interrupted(_find_saved(self.trainer)) from error
             raise
+        except OSError as error:
+            self._forget(new)
+            if error.filename and Path(os.path.abspath(error.filename)).is_relative_to(os.path.abspath(folder)):
+                raise ConfigError(
+                    f"The run folder {folder} cannot be written: {error.strerror} (trainer.default_root_dir)."
+                ) from error
+            raise
+        except TyingError:
+            self._forget(new)
+            raise
+
+    def _forget(self, new: list[Path]) -> None:
+        if self.trainer.global_step == 0 and self.trainer.is_global_zero:
+            remove_new(new)
 
 
 def run(words: list[str]) -> int:
@@ -67,25 +89,31 @@ def run(words: list[str]) -> int:
         SpecError: the sharing spec is wrong.
     """
     try:
-        with_clear_errors(words, lambda: RunCLI(args=words))
+        joined = join_let(words)
+        with_clear_errors(joined, lambda: RunCLI(args=joined))
     except Interrupted as interrupted:
         print_resume(words, interrupted.saved)
         return INTERRUPTED
-    except SystemExit as error:  # --help and --print_config end so
-        return error.code if isinstance(error.code, int) else 0
     return 0
 
 
-def with_clear_errors(words: list[str], call: Callable[[], Result]) -> Result:
-    """Call something that parses `words`; what the parser and Lightning say of them becomes a `ConfigError`."""
+def with_clear_errors(words: list[str], call: Callable[[], Result], more: Sequence[str] = ()) -> Result:
+    """Call something that parses `words`; what the parser and Lightning say of them becomes a `ConfigError`.
+
+    Args:
+        words: the command of Lightning's and its arguments.
+        call: what to call.
+        more: options that the command has besides, for messages.
+    """
     files = find_configs(words)
     for file in files:
         read_config(file)
     argv, sys.argv = sys.argv, sys.argv[:1]  # LightningCLI warns when it is given arguments and there are others
     try:
-        return call()
+        with started_here(), only_what_tells():
+            return call()
     except ArgumentError as error:
-        raise ConfigError(explain_parser_error(error, files, known_keys(words[0]))) from error
+        raise ConfigError(explain_parser_error(error, files, [*known_keys(words[0]), *more])) from error
     except MisconfigurationException as error:
         raise ConfigError(str(error)) from error
     finally:
@@ -108,7 +136,7 @@ def known_keys(command: str) -> list[str]:
     import inspect  # only for messages
 
     trainer = [f"trainer.{name}" for name in inspect.signature(Trainer).parameters]
-    own = ["config", "seed_everything", "model", "data", "trainer", "sharing", "init_from", "parameter_savings"]
+    own = ["config", "seed_everything", "model", "data", "trainer", "sharing", "let", "init_from", "parameter_savings"]
     method = [name for name in inspect.signature(getattr(Trainer, command)).parameters if name != "self"]
     skipped = {"model", "datamodule", "dataloaders", "train_dataloaders", "val_dataloaders"}
     return [*own, *(name for name in method if name not in skipped), *trainer]
@@ -117,7 +145,8 @@ def known_keys(command: str) -> list[str]:
 def print_resume(words: list[str], saved: Path | None) -> None:
     """Print the exact line that goes on from where the run was stopped."""
     if saved is None:
-        print("Interrupted before there was anything to save.", file=sys.stderr)
+        said = "Interrupted before there was anything to save." if words[0] == "fit" else "Interrupted."
+        print(said, file=sys.stderr)
         return
     kept: list[str] = []
     skip = False

@@ -8,11 +8,16 @@ from pathlib import Path
 from typing import Any, cast
 
 from lightning.pytorch import Callback, LightningModule
-from lightning.pytorch.callbacks import ModelCheckpoint, ProgressBar, RichProgressBar
+from lightning.pytorch.callbacks import ModelCheckpoint, ModelSummary, ProgressBar, RichProgressBar
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from rich.console import Console
 
-from lightning_tying.callbacks import ParameterSavings, PlainProgress, RunCheckpoint, SaveOnInterrupt
+from lightning_tying.callbacks.network_summary import NetworkSummary
+from lightning_tying.callbacks.parameter_savings import ParameterSavings
+from lightning_tying.callbacks.plain_progress import PlainProgress
+from lightning_tying.callbacks.random_state import KeepRandomState
+from lightning_tying.callbacks.run_checkpoint import RunCheckpoint
+from lightning_tying.callbacks.save_on_interrupt import SaveOnInterrupt
 
 RUNS = Path("runs")
 
@@ -40,7 +45,7 @@ def add_defaults(trainer: dict[str, Any], folder: Path, model: LightningModule, 
         savings: whether to report what sharing saves.
 
     Returns:
-        `default_root_dir`, `logger` and `callbacks`.
+        `default_root_dir`, `logger`, `callbacks` and `enable_model_summary`.
     """
     callbacks = _as_list(trainer.get("callbacks"))
     barebones = bool(trainer.get("barebones"))
@@ -49,7 +54,14 @@ def add_defaults(trainer: dict[str, Any], folder: Path, model: LightningModule, 
         logger = None if barebones else make_loggers(folder)
     if not barebones:
         callbacks += list(_missing(callbacks, trainer, folder, model, savings=savings))
-    return {"default_root_dir": str(folder), "logger": logger, "callbacks": callbacks}
+    own_summary = _has(callbacks, NetworkSummary)  # then Lightning's, and its message about two of them, are not wanted
+    summary = False if own_summary else trainer.get("enable_model_summary")
+    return {
+        "default_root_dir": str(folder),
+        "logger": logger,
+        "callbacks": callbacks,
+        "enable_model_summary": summary,
+    }
 
 
 def make_loggers(folder: Path) -> list[Any]:
@@ -74,6 +86,10 @@ def _missing(
 ) -> Iterable[Callback]:
     if savings and not _has(callbacks, ParameterSavings):
         yield ParameterSavings(folder)
+    if trainer.get("enable_model_summary") is not False and not _has(callbacks, ModelSummary):
+        yield NetworkSummary()
+    if not _has(callbacks, KeepRandomState):
+        yield KeepRandomState()
     if not _has(callbacks, SaveOnInterrupt):
         yield SaveOnInterrupt(folder)
     if trainer.get("enable_progress_bar") is not False and not _has(callbacks, ProgressBar):

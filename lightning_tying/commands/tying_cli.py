@@ -14,6 +14,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveCon
 from typing_extensions import override
 
 from lightning_tying.api import tie
+from lightning_tying.commands.checkpoint_file import check_checkpoint
 from lightning_tying.commands.predictions import print_predictions
 from lightning_tying.commands.run_defaults import add_defaults, find_best, find_run_folder
 from lightning_tying.errors import ConfigError
@@ -56,6 +57,7 @@ class TyingCLI(LightningCLI):
         """Add this package's options."""
         link_vocabulary(parser)
         parser.add_argument("--sharing", type=SharingSource | None, default=None, help="A sharing spec for the model.")
+        parser.add_argument("--let", type=dict[str, Any] | None, default=None, help="Values of the spec's `let`.")
         parser.add_argument("--init_from", type=str | None, default=None, help="Trained untied weights to start from.")
         parser.add_argument(
             "--parameter_savings", type=bool, default=True, help="Whether to report at fit start what sharing saves."
@@ -68,8 +70,8 @@ class TyingCLI(LightningCLI):
         Sharing and vocabulary of the checkpoint are compared with the module's when it is loaded.
         """
         path = self.options.get("ckpt_path")
-        if path and path not in ("best", "last", "hpc") and "://" not in path and not Path(path).exists():
-            raise ConfigError(f"The checkpoint {path} does not exist (--ckpt_path).")
+        if path and path not in ("best", "last", "hpc") and "://" not in path:
+            check_checkpoint(Path(path))
 
     @override
     def _dump_config(self) -> None:
@@ -95,6 +97,20 @@ class TyingCLI(LightningCLI):
             if value is not None and arguments is not None and name in arguments:
                 arguments[name] = value
                 self.options[name] = None
+        self._replace_let()
+
+    def _replace_let(self) -> None:
+        let = self.options.get("let")
+        if not let:
+            return
+        holders = (self.options, self.options["model"].get("init_args"))
+        for holder in (each for each in holders if each is not None):
+            source = holder.get("sharing")
+            if isinstance(source, SharingSource):
+                holder["sharing"] = source.with_let(let)
+                self.options["let"] = None  # the spec has its values now, and so has a config that is saved
+                return
+        raise ConfigError("--let replaces values of a sharing spec, and this run has none.")
 
     @override
     def after_instantiate_classes(self) -> None:
@@ -115,6 +131,8 @@ class TyingCLI(LightningCLI):
         given = dict(cast("dict[str, Any]", self._get(self.config_init, "trainer", default={})))
         folder = find_run_folder(given.get("default_root_dir"), self.options.get("config"))
         savings = bool(self.options.get("parameter_savings", True))
+        if self.subcommand == "predict" and given.get("logger") is None:
+            given["logger"] = kwargs["logger"] = False  # there is nothing to log
         return super().instantiate_trainer(**add_defaults({**given, **kwargs}, folder, self.model, savings=savings))
 
     @override
@@ -122,7 +140,9 @@ class TyingCLI(LightningCLI):
         """Let measuring and predicting take the run's best checkpoint where none is named."""
         kwargs = super()._prepare_subcommand_kwargs(subcommand)
         if subcommand != "fit" and kwargs.get("ckpt_path") is None and self.options.get("init_from") is None:
-            kwargs["ckpt_path"] = find_best(Path(self.trainer.default_root_dir))
+            kwargs["ckpt_path"] = found = find_best(Path(self.trainer.default_root_dir))
+            if found is not None:
+                check_checkpoint(found)
             said = kwargs["ckpt_path"] or "none, so the network is as it was initialized"
             print(f"checkpoint: {said}", file=sys.stderr)
         return kwargs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import Any
 
 from lightning.pytorch import LightningDataModule
 from typing_extensions import override
@@ -39,6 +40,8 @@ class RowData(LightningDataModule, ABC):
         self.vocabulary: SharedVocabulary | None = None
         self.languages: list[str] = []
         self.classes: list[str] = []
+        self._loader: TrainLoader | None = None
+        self._position: dict[str, int] | None = None
 
     @abstractmethod
     def rows(self, split: Split) -> RowSource:
@@ -54,7 +57,25 @@ class RowData(LightningDataModule, ABC):
         order = EpochOrder(rows.groups, self.sampling, self.seed)
         overfit = float(getattr(self.trainer, "overfit_batches", 0.0)) > 0
         rank, world_size = self._process()
-        return TrainLoader(rows, order, self.batch_size, rank=rank, world_size=world_size, fixed=overfit)
+        loader = TrainLoader(rows, order, self.batch_size, rank=rank, world_size=world_size, fixed=overfit)
+        if self._position is not None:
+            loader.load_state_dict(self._position)
+        self._loader, self._position = loader, None
+        return loader
+
+    @override
+    def state_dict(self) -> dict[str, Any]:
+        """The position among the training rows, for the checkpoint.
+
+        Lightning keeps loaders' positions too, and loses them where the number of steps is asked for before a
+        checkpoint's loops are restored, as schedules do.
+        """
+        return {} if self._loader is None else {"position": self._loader.state_dict()}
+
+    @override
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Let the next training loader go on from the checkpoint's position."""
+        self._position = state_dict.get("position")
 
     @override
     def val_dataloader(self) -> EvalLoader:

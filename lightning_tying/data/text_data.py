@@ -101,8 +101,9 @@ class TextData(RowData):
 
     @override
     def state_dict(self) -> dict[str, Any]:
-        """The vocabulary and the languages, for the checkpoint."""
-        return {"vocabulary": self.vocabulary.to_json(), "languages": self.languages} if self.vocabulary else {}
+        """The position, the vocabulary and the languages, for the checkpoint."""
+        known = {"vocabulary": self.vocabulary.to_json(), "languages": self.languages} if self.vocabulary else {}
+        return {**super().state_dict(), **known}
 
     @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -111,6 +112,7 @@ class TextData(RowData):
         Raises:
             ConfigError: the data has languages that the checkpoint does not know.
         """
+        super().load_state_dict(state_dict)
         if "vocabulary" not in state_dict:
             return
         self.use_vocabulary(str(state_dict["vocabulary"]))

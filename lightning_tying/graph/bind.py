@@ -167,6 +167,8 @@ def _write_places(early: Binding, late: Binding) -> str:
     if early.source is late.source:
         return f"{name_place(early.source.entry.location)} binds them"
     first, second = (binding.source.entry.location for binding in (early, late))
+    if first.line is not None and first.line == second.line:
+        return f"two entries of line {first.line} bind them"
     if first.line is not None and second.line is not None:
         return f"lines {first.line} and {second.line} bind them"
     return f"{name_place(first)} and {name_place(second)} bind them"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lightning_tying.errors import Location, Problem, SpecError
+from lightning_tying.errors import Problem, SpecError
 from lightning_tying.graph.bare import explain_unlowerable
 from lightning_tying.graph.bind import Anonymous, BoundEntry, BoundName, bind_sites
 from lightning_tying.graph.collector import pause_gc
@@ -94,7 +94,7 @@ def _check_root(spec: SharingSpec, inventory: Inventory, report: Report) -> bool
         return True
     near = nearest_name(spec.root, inventory.modules)
     nearest = f" Nearest: {near}." if near else ""
-    report.add("25", Location(path="root"), f"`root: {spec.root}` is no module.{nearest}")
+    report.add("25", spec.root_location, f"`root: {spec.root}` is no module.{nearest}")
     return False
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from lightning_tying.errors import Location
 from lightning_tying.graph.inventory import Inventory, Unbindable
+from lightning_tying.graph.nearest_site import name_nearest_site
 from lightning_tying.graph.site_index import SiteIndex
 from lightning_tying.spec.mistakes import Mistake
 from lightning_tying.spec.nearest import nearest_name
@@ -56,16 +57,6 @@ def explain_unbindable(unbindable: Unbindable, fqn: str, root: str, location: Lo
         return Finding("37", location, text)
     text = f"{fqn} is {unbindable.detail}; only floating-point parameters can be shared."
     return Finding("38", location, text)
-
-
-def name_nearest_site(pattern: Pattern, fqns: Iterable[str]) -> str | None:
-    """The site whose FQN is nearest to the pattern's text; FQNs that differ in numbers only count once."""
-    forms: dict[str, str] = {}
-    for fqn in fqns:
-        forms.setdefault(re.sub(r"[0-9]+", "0", fqn), fqn)
-    wanted = re.sub(r"\{[^{}]*\}|\*+", "0", pattern.text)
-    near = nearest_name(wanted, forms)
-    return forms[near] if near is not None else None
 
 
 def list_unmatched_alternatives(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 from lightning_tying.errors import ConfigError, Problem
@@ -48,6 +49,18 @@ class SharingGraph:
     warnings: tuple[Problem, ...] = field(default=(), compare=False)
     sites: tuple[Site, ...] = field(default=(), compare=False, repr=False)
 
+    @cached_property
+    def uneven(self) -> tuple[tuple[SharingGroup, tuple[Site, ...]], ...]:
+        """The groups whose sites are not all alike (shape, dtype, device, trainable, sparse), with these sites.
+
+        Nothing for a graph that does not know its model's sites. Found once for all checks: in most models there is
+        none, and every check would have to look at every site.
+        """
+        by_fqn = {site.fqn: site for site in self.sites}
+        shared = (group for group in self.groups if by_fqn and len(group.uses) > 1)
+        readers = ((group, tuple([by_fqn[use.site] for use in group.uses])) for group in shared)
+        return tuple((group, sites) for group, sites in readers if not _are_alike(sites))
+
     def uses(self) -> Iterator[tuple[SharingGroup, Use]]:
         """Every use with its group, group by group."""
         for group in self.groups:
@@ -89,3 +102,9 @@ class SharingGraph:
     def to_spec(self) -> SharingSpec:
         """A spec that gives this graph's ties on the untied model."""
         return graph_to_spec(self)
+
+
+def _are_alike(sites: tuple[Site, ...]) -> bool:
+    """Whether all sites are of one kind; the inventory gives equal metadata as one object."""
+    meta, sparse = sites[0].meta, sites[0].sparse
+    return all((site.meta is meta or site.meta == meta) and site.sparse == sparse for site in sites)

@@ -10,9 +10,9 @@ from lightning_tying.graph.explain import (
     explain_no_match,
     explain_unbindable,
     list_unmatched_alternatives,
-    name_nearest_site,
 )
 from lightning_tying.graph.inventory import Inventory, Unbindable
+from lightning_tying.graph.nearest_site import name_nearest_site
 from lightning_tying.graph.parts import Site
 from lightning_tying.graph.report import Report
 from lightning_tying.graph.site_index import SiteIndex
@@ -73,14 +73,20 @@ class Matcher:
             self._check_tie(entry, matches)
         return matches if len(self._report.problems) == before else ()
 
+    def find(self, pattern: Pattern) -> list[Match]:
+        """The sites that one pattern matches, in model order; nothing is reported."""
+        return [self._make_match(pattern, place, sets[0]) for place, sets in self._index.find(pattern)]
+
+    def _make_match(self, pattern: Pattern, place: int, captures: Captures) -> Match:
+        return Match(self._positions[place], self._sites[place], self._index.names[place], pattern, captures)
+
     def _match_pattern(self, pattern: Pattern, location: Location) -> list[Match]:
         matches: list[Match] = []
         doubtful: tuple[str, tuple[Captures, ...]] | None = None
         for place, sets in self._index.find(pattern):
-            fqn = self._index.names[place]
-            matches.append(Match(self._positions[place], self._sites[place], fqn, pattern, sets[0]))
+            matches.append(self._make_match(pattern, place, sets[0]))
             if len(sets) > 1 and doubtful is None:
-                doubtful = fqn, sets
+                doubtful = matches[-1].fqn, sets
         if doubtful is not None:
             self._report.add("30", location, _explain_doubt(pattern, *doubtful))
         if matches:

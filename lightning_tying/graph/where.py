@@ -75,7 +75,10 @@ def _list_hopeless(condition: Scalar, matches: Sequence[Match]) -> Iterator[str]
     """Comparisons of a capture with a text that it never is (W7)."""
     for node in ast.walk(condition.node):
         match node:
-            case ast.Compare(left=ast.Name(id=word), ops=[ast.Eq()], comparators=[ast.Constant(value=str() as text)]):
+            case (
+                ast.Compare(left=ast.Name(id=word), ops=[ast.Eq()], comparators=[ast.Constant(value=str() as text)])
+                | ast.Compare(left=ast.Constant(value=str() as text), ops=[ast.Eq()], comparators=[ast.Name(id=word)])
+            ):
                 values = [match.captures[word] for match in matches if word in match.captures]
                 if values and text not in values:
                     yield f"`{ast.unparse(node)}` never holds: {word} is {_describe_values(values)}."

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import cast
 
 from torch import nn
 
 from lightning_tying.errors import ApplyError, TieBroken
+from lightning_tying.graph.ir import SharingGraph
+from lightning_tying.lowering.again import tie_again
 from lightning_tying.lowering.draw_into import is_sharded, write_value
 from lightning_tying.lowering.initial_values import InitialReport, find_initial_values
 from lightning_tying.lowering.link import link
-from lightning_tying.lowering.plan import Plan
-from lightning_tying.lowering.preconditions import UNTIE_FIRST
+from lightning_tying.lowering.plan import Plan, make_steps
 from lightning_tying.lowering.resolve import Slot, find_slots
-from lightning_tying.lowering.retie import install_hooks, retie
+from lightning_tying.lowering.retie import install_hooks
 from lightning_tying.lowering.state import TiedState, read_state
 
 
@@ -28,13 +30,12 @@ def apply_plan(plan: Plan, module: nn.Module) -> InitialReport:
         How far the initial values are from what the sites held.
 
     Raises:
-        ApplyError: the module does not fit the plan, or is tied by another plan; nothing has changed.
+        ApplyError: the module does not fit the plan, or is tied by another one; nothing has changed.
     """
+    _check_steps(plan)
     state = read_state(module)
     if state is not None:
-        if state.plan != plan:
-            raise ApplyError(f"This {type(module).__name__} is already tied by another plan. {UNTIE_FIRST}")
-        retie(module)
+        tie_again(plan, module, state)
         return state.report
     slots = _find_all(plan, module)
     parameters = {site: slot.read() for site, slot in slots.items()}
@@ -49,6 +50,12 @@ def apply_plan(plan: Plan, module: nn.Module) -> InitialReport:
             write_value(owner, initial.values[group.owner])
     install_hooks(module, TiedState(plan, pending=initial.pending, report=initial.report))
     return initial.report
+
+
+def _check_steps(plan: Plan) -> None:
+    graph = cast("object", plan.graph)  # whoever makes a Plan by hand may have put anything there
+    if not isinstance(graph, SharingGraph) or plan.steps != make_steps(graph.groups):
+        raise ApplyError("The plan's steps are not those of its graph. Take a plan that make_plan or tie returned.")
 
 
 def _find_all(plan: Plan, module: nn.Module) -> Mapping[str, Slot]:

@@ -6,13 +6,14 @@ from collections.abc import Mapping, MutableMapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lightning_tying.errors import ConflictError
 from lightning_tying.graph.ir import SharingGroup
 from lightning_tying.lowering.draw_into import is_sharded
 from lightning_tying.lowering.plan import Plan
 from lightning_tying.lowering.resolve import without_wrappers
+from lightning_tying.lowering.state import find_tied
 
 
 def drop_aliases(state: Mapping[str, Any], plan: Plan, prefix: str = "") -> dict[str, Any]:
@@ -58,18 +59,53 @@ def fill_aliases(
                 state[prefix + (keys or {}).get(site, site)] = value
 
 
+def check_conflicts(module: nn.Module, state: Mapping[str, Any], prefix: str = "") -> None:
+    """Refuse a state dict of a module with tied ones inside before anything of it is loaded.
+
+    A tied module refuses by itself, but torch has loaded the modules before it by then.
+
+    Args:
+        module: whose state it is: a LightningModule.
+        state: by keys of that module.
+        prefix: what stands before its names.
+
+    Raises:
+        ConflictError: members of one group are there with different values.
+    """
+    names = _index(state, prefix)
+    conflicts: list[str] = []
+    for path, _, tied in find_tied(module):
+        inside = f"{path}." if path else ""
+        own = {name[len(inside) :]: key for name, key in names.items() if name.startswith(inside)}
+        conflicts += _find_conflicts(state, own, tied.plan)
+    _refuse(conflicts)
+
+
+def refuse_conflicts(module: nn.Module, state: Mapping[str, Any], prefix: str, *_arguments: object) -> None:
+    """`check_conflicts` as a load pre-hook for the module around tied ones; a function that pickles."""
+    check_conflicts(module, state, prefix)
+
+
 def _index(state: Mapping[str, Any], prefix: str) -> dict[str, str]:
     """The keys below `prefix`, by FQN."""
     return {without_wrappers(key[len(prefix) :]): key for key in state if key.startswith(prefix)}
 
 
 def _check_values(state: Mapping[str, Any], names: Mapping[str, str], plan: Plan) -> None:
+    _refuse(_find_conflicts(state, names, plan))
+
+
+def _find_conflicts(state: Mapping[str, Any], names: Mapping[str, str], plan: Plan) -> list[str]:
     conflicts: list[str] = []
     for group in plan.graph.groups:
         present = [site for site in group.sites if site in names]
         different = [site for site in present[1:] if _differ(state[names[present[0]]], state[names[site]])]
         if different:
             conflicts.append(_describe(group, present[0], different))
+    return conflicts
+
+
+def _refuse(conflicts: Sequence[str]) -> None:
     if conflicts:
         raise ConflictError(
             "\n".join(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lightning_tying.errors import Problem, SpecError
 from lightning_tying.graph.ir import SharingGraph, SharingGroup
 from lightning_tying.lowering.draw import needs_matrix
-from lightning_tying.lowering.plan import Alias, Plan
+from lightning_tying.lowering.plan import Plan, make_steps
 from lightning_tying.spec.schema import SharingSpec
 
 _FITS = frozenset({"svd", "svd_joint", "match"})  # solved together with what a function brings
@@ -24,8 +24,7 @@ def lower(graph: SharingGraph, spec: SharingSpec) -> Plan:
     problems = [problem for group in graph.groups if (problem := _check_init(group)) is not None]
     if problems:
         raise SpecError(problems)
-    steps = tuple(Alias(use.site, group.owner) for group in graph.groups for use in group.uses[1:])
-    return Plan(spec, graph, steps)
+    return Plan(spec, graph, make_steps(graph.groups))
 
 
 def _check_init(group: SharingGroup) -> Problem | None:

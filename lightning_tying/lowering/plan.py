@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from lightning_tying.errors import ConfigError, Problem
-from lightning_tying.graph.ir import SharingGraph
+from lightning_tying.graph.ir import SharingGraph, SharingGroup
 from lightning_tying.graph.read_data import graph_from_data
+from lightning_tying.lowering.plan_content import check_content
 from lightning_tying.spec.dumper import spec_to_data
 from lightning_tying.spec.loader import load_spec
 from lightning_tying.spec.schema import SharingSpec
+
+_PASS = "Pass what Plan.to_dict() returned."
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +69,18 @@ class Plan:
             ConfigError: the data is not a plan's, or of a version that this release does not read.
         """
         try:
-            version, spec, graph = data["version"], data["spec"], data["graph"]
+            version, spec, content = data["version"], data["spec"], data["graph"]
             steps = tuple(Alias(step["alias"], step["owner"]) for step in data["steps"])
         except (KeyError, TypeError) as error:
-            message = f"This is not a saved plan ({type(error).__name__}: {error}). Pass what Plan.to_dict() returned."
+            message = f"This is not a saved plan ({type(error).__name__}: {error}). {_PASS}"
             raise ConfigError(message) from error
         if version != 1:
             raise ConfigError(f"Plan version {version!r} is not known; this release reads version 1.")
-        return cls(load_spec(spec), graph_from_data(graph), steps)
+        graph = graph_from_data(content)
+        check_content(graph)
+        if steps != make_steps(graph.groups):
+            raise ConfigError(f"This is not a saved plan: its steps are not those of its graph. {_PASS}")
+        return cls(load_spec(spec), graph, steps)
 
     def __deepcopy__(self, memo: dict[int, object]) -> Plan:
         return self  # frozen all the way down: the copy of a tied module may read the same plan
@@ -84,3 +91,8 @@ class Plan:
 
     def _repr_html_(self) -> str:
         return self.graph.render("html")
+
+
+def make_steps(groups: Iterable[SharingGroup]) -> tuple[Alias, ...]:
+    """One step for every use but the owner's."""
+    return tuple(Alias(use.site, group.owner) for group in groups for use in group.uses[1:])

@@ -13,9 +13,8 @@ from lightning_tying.graph.ir import SharingGraph
 from lightning_tying.lowering.draw_into import is_sharded
 from lightning_tying.lowering.plan import Plan
 from lightning_tying.lowering.resolve import own_parameters, walk_modules
-from lightning_tying.lowering.state import TiedState, read_state
+from lightning_tying.lowering.state import read_state
 from lightning_tying.lowering.unwrap import is_strategy_wrapper, peel, unwrap
-from lightning_tying.spec.schema import SharingSpec
 
 UNTIE_FIRST = "Untie it first: untie(module), then tie(module, spec)."
 
@@ -49,18 +48,6 @@ def check_can_change(module: nn.Module, function: str) -> nn.Module:
     if read_state(inner) is None or function != "tie":
         _check_not_sharded(inner, function)
     return inner
-
-
-def check_same_spec(module: nn.Module, state: TiedState, spec: SharingSpec) -> None:
-    """A tied module takes the spec that it is tied by, and no other.
-
-    Raises:
-        ApplyError: another spec, or sites of this one have been untied since.
-    """
-    if state.partial:
-        raise ApplyError(f"Some sites of this {type(module).__name__} have been untied. {UNTIE_FIRST}")
-    if state.plan.spec != spec:
-        raise ApplyError(f"This {type(module).__name__} is already tied by another spec. {UNTIE_FIRST}")
 
 
 def check_sites(sites: object) -> list[str] | None:

@@ -25,14 +25,14 @@ class TiedState:
         handles: of the load hooks, to remove them.
         pending: owners that are on the meta device and whose init is drawn once they are real.
         report: how far the initial values were from the sites.
-        partial: some sites of the spec have been untied since.
+        whole: the plan before some of its sites were untied; None while all of it holds.
     """
 
     plan: Plan
     handles: tuple[RemovableHandle, ...] = ()
     pending: frozenset[str] = frozenset()
     report: InitialReport = field(default_factory=InitialReport)
-    partial: bool = False
+    whole: Plan | None = None
 
 
 def read_state(module: nn.Module) -> TiedState | None:

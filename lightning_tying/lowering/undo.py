@@ -10,7 +10,7 @@ from torch import nn
 
 from lightning_tying.errors import ApplyError
 from lightning_tying.graph.ir import SharingGraph, SharingGroup, TensorMeta
-from lightning_tying.lowering.plan import Alias, Plan
+from lightning_tying.lowering.plan import Plan, make_steps
 from lightning_tying.lowering.preconditions import check_sites
 from lightning_tying.lowering.reset import install_resets, remove_resets
 from lightning_tying.lowering.resolve import Slot, find_slots, without_wrappers
@@ -96,7 +96,7 @@ def _forget(root: nn.Module, state: TiedState, gone: frozenset[str]) -> None:
         remove_hooks(root)
         return
     remove_resets(root)
-    state.plan, state.partial = plan, True
+    state.plan, state.whole = plan, state.whole or state.plan
     state.pending = frozenset(group.owner for group in plan.graph.groups) & state.pending
     install_resets(plan, root)
 
@@ -111,5 +111,4 @@ def _reduce(plan: Plan, gone: frozenset[str]) -> Plan:
             left = tuple(site for site in group.policy.init_sites if site not in gone)
             groups.append(replace(group, uses=uses, policy=replace(group.policy, init_sites=left)))
     graph: SharingGraph = replace(plan.graph, groups=tuple(groups), private=(*plan.graph.private, *freed))
-    steps = tuple(Alias(use.site, group.owner) for group in groups for use in group.uses[1:])
-    return Plan(plan.spec, graph, steps)
+    return Plan(plan.spec, graph, make_steps(groups))

@@ -6,6 +6,8 @@ from torch import nn
 
 from lightning_tying.errors import TieBroken
 from lightning_tying.graph.ir import SharingGroup
+from lightning_tying.lowering.again import EXPLAIN_SHARDED
+from lightning_tying.lowering.draw_into import is_sharded
 from lightning_tying.lowering.plan import Plan
 from lightning_tying.lowering.resolve import Slot, find_slots
 from lightning_tying.lowering.state import find_tied, require_state
@@ -23,33 +25,37 @@ def verify_plan(plan: Plan, module: nn.Module) -> None:
     Raises:
         TieBroken: with each broken group, its sites and the likely cause.
     """
-    found = [problem for group in plan.graph.groups for problem in _check_group(group, module)]
-    if found:
-        raise TieBroken("\n".join([*found, _REMEDY]))
+    missing: list[str] = []
+    parted: list[str] = []
+    for group in plan.graph.groups:
+        if len(group.uses) > 1:
+            slots = _find_present(group, module, missing)
+            parted += [_describe(group, slots[0], slot) for slot in slots[1:] if slot.read() is not slots[0].read()]
+    if missing:  # tie would raise as well: each line says what comes first
+        raise TieBroken("\n".join([*missing, *parted]))
+    if parted:
+        raise TieBroken("\n".join([*parted, _REMEDY]))
 
 
-def _check_group(group: SharingGroup, module: nn.Module) -> list[str]:
-    if len(group.uses) < 2:
-        return []
-    problems: list[str] = []
+def _find_present(group: SharingGroup, module: nn.Module, missing: list[str]) -> list[Slot]:
+    """The slots of a group that still hold a parameter; the others are told."""
     slots: list[Slot] = []
     for site in group.sites:
         try:
             slot = find_slots(module, [site])[site]
             slot.read()
         except TieBroken as error:
-            problems.append(f"`{group.name}`: {error}")
+            missing.append(f"`{group.name}`: {error}")
         else:
             slots.append(slot)
-    if slots and slots[0].site == group.owner:
-        owner = slots[0]
-        problems += [_describe(group, owner, slot) for slot in slots[1:] if slot.read() is not owner.read()]
-    return problems
+    return slots
 
 
 def _describe(group: SharingGroup, owner: Slot, slot: Slot) -> str:
     one, other = owner.read(), slot.read()
-    if one.device != other.device:
+    if is_sharded(one) != is_sharded(other):
+        cause = EXPLAIN_SHARDED.format(owner.site, slot.site)
+    elif one.device != other.device:
         cause = f"they are on {one.device} and {other.device}: a part was moved by itself. Move the tied module"
     elif one.shape != other.shape:
         cause = f"they are {list(one.shape)} and {list(other.shape)}: one was resized. Untie before resizing"
@@ -61,8 +67,8 @@ def _describe(group: SharingGroup, owner: Slot, slot: Slot) -> str:
         )
     else:
         cause = (
-            f"the parameter of {type(slot.module).__name__} or {type(owner.module).__name__} was replaced: assigned, "
-            "loaded with assign=True, or materialized in a part of the model by itself"
+            "the parameter of one of them was replaced: assigned, untied or tied in a part of the model, or loaded "
+            "with assign=True or made real (to_empty) in a part by itself. Do that with the whole tied module"
         )
     return f"`{group.name}`: {slot.site} does not read the parameter of {owner.site} any more; {cause}."
 

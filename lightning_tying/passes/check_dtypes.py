@@ -11,8 +11,8 @@ from lightning_tying.passes.group_sites import (
     advise_policy,
     find_odd_reader,
     find_place,
-    group_sites,
     keep_first_of_family,
+    uneven_groups,
 )
 
 
@@ -29,7 +29,7 @@ def check_dtypes(graph: SharingGraph) -> SharingGraph:
 
 
 def _find_problems(graph: SharingGraph) -> Iterator[tuple[SharingGroup, Problem]]:
-    for group, readers in group_sites(graph):
+    for group, readers in uneven_groups(graph):
         odd = find_odd_reader(readers, lambda site: site.meta.dtype) if group.policy.dtype is None else None
         if odd is None:
             continue

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from lightning_tying.errors import Problem, SpecError
 from lightning_tying.graph.ir import SharingGraph
 from lightning_tying.graph.parts import SharingGroup
-from lightning_tying.passes.group_sites import find_odd_reader, find_place, group_sites, keep_first_of_family
+from lightning_tying.passes.group_sites import find_odd_reader, find_place, keep_first_of_family, uneven_groups
 
 
 def check_gradients(graph: SharingGraph) -> SharingGraph:
@@ -23,7 +23,7 @@ def check_gradients(graph: SharingGraph) -> SharingGraph:
 
 
 def _find_problems(graph: SharingGraph) -> Iterator[tuple[SharingGroup, Problem]]:
-    for group, readers in group_sites(graph):
+    for group, readers in uneven_groups(graph):
         odd = find_odd_reader(readers, lambda site: site.sparse)
         if odd is not None:
             first = readers[0]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from lightning_tying.errors import Problem, SpecError
 from lightning_tying.graph.ir import SharingGraph
 from lightning_tying.graph.parts import SharingGroup
-from lightning_tying.passes.group_sites import group_sites, keep_first_of_family
+from lightning_tying.passes.group_sites import keep_first_of_family
 
 REASON = "needs a parametrization, and this release makes aliases only"
 
@@ -29,13 +29,15 @@ def _find_problems(graph: SharingGraph) -> Iterator[tuple[SharingGroup, Problem]
         if use.grad.kind != "sum":
             text = f"`grad: {use.grad.kind}` of `{group.name}` at {use.site} {REASON}. Leave grad out."
             yield group, Problem("lowering", use.location, text)
-    for group, readers in group_sites(graph):
-        declared = group.policy.dtype
-        other = next((reader for reader in readers if declared not in (None, reader[1].meta.dtype)), None)
+    declared = [group for group in graph.groups if group.policy.dtype is not None]
+    by_fqn = {site.fqn: site for site in graph.sites} if declared else {}
+    for group in declared:
+        readers = ((use, by_fqn[use.site].meta.dtype) for use in group.uses if by_fqn)
+        other = next((reader for reader in readers if reader[1] != group.policy.dtype), None)
         if other is not None:
-            use, site = other
+            use, dtype = other
             text = (
-                f"`{group.name}` is declared {declared} and is {site.meta.dtype} at {use.site}; the cast {REASON}. "
+                f"`{group.name}` is declared {group.policy.dtype} and is {dtype} at {use.site}; the cast {REASON}. "
                 "Leave dtype out, or convert the module first."
             )
             yield group, Problem("lowering", use.location, text)

@@ -8,7 +8,7 @@ from lightning_tying.errors import Problem, SpecError
 from lightning_tying.graph.ir import SharingGraph
 from lightning_tying.graph.parts import SharingGroup
 from lightning_tying.graph.report import name_place
-from lightning_tying.passes.group_sites import Reader, find_odd_reader, find_place, group_sites, keep_first_of_family
+from lightning_tying.passes.group_sites import Reader, find_odd_reader, find_place, keep_first_of_family, uneven_groups
 
 
 def check_shapes(graph: SharingGraph) -> SharingGraph:
@@ -24,7 +24,7 @@ def check_shapes(graph: SharingGraph) -> SharingGraph:
 
 
 def _find_problems(graph: SharingGraph) -> Iterator[tuple[SharingGroup, Problem]]:
-    for group, readers in group_sites(graph):
+    for group, readers in uneven_groups(graph):
         odd = find_odd_reader(readers, lambda site: site.meta.shape)
         if odd is not None:
             place = find_place(readers[0][0], odd[0])

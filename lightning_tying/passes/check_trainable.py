@@ -12,8 +12,8 @@ from lightning_tying.passes.group_sites import (
     advise_policy,
     find_odd_reader,
     find_place,
-    group_sites,
     keep_first_of_family,
+    uneven_groups,
 )
 
 
@@ -30,7 +30,7 @@ def check_trainable(graph: SharingGraph) -> SharingGraph:
 
 
 def _find_problems(graph: SharingGraph) -> Iterator[tuple[SharingGroup, Problem]]:
-    for group, readers in group_sites(graph):
+    for group, readers in uneven_groups(graph):
         decided = group.policy.frozen is not None or group.policy.init.kind not in SOLVED
         odd = None if decided else find_odd_reader(readers, lambda site: site.meta.trainable)
         if odd is not None:

@@ -11,13 +11,10 @@ from lightning_tying.graph.parts import SharingGroup, Site, Use
 Reader = tuple[Use, Site]
 
 
-def group_sites(graph: SharingGraph) -> Iterator[tuple[SharingGroup, list[Reader]]]:
-    """Every group with its uses and their sites; nothing for a graph that does not know its model's sites."""
-    by_fqn = {site.fqn: site for site in graph.sites}
-    if not by_fqn:
-        return
-    for group in graph.groups:
-        yield group, [(use, by_fqn[use.site]) for use in group.uses]
+def uneven_groups(graph: SharingGraph) -> Iterator[tuple[SharingGroup, list[Reader]]]:
+    """Every group whose sites are not all alike, with its uses and their sites: what checks look at."""
+    for group, sites in graph.uneven:
+        yield group, list(zip(group.uses, sites, strict=True))
 
 
 def find_odd_reader(readers: list[Reader], read: Callable[[Site], object]) -> Reader | None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeAlias
 
 from lightning_tying.errors import Problem, SpecError
 from lightning_tying.graph.build import draft_graph
 from lightning_tying.graph.collector import pause_gc
+from lightning_tying.graph.complete import complete_problems
 from lightning_tying.graph.inventory import Inventory
 from lightning_tying.graph.ir import SharingGraph
 from lightning_tying.passes.check_devices import check_devices
 from lightning_tying.passes.check_dtypes import check_dtypes
 from lightning_tying.passes.check_gradients import check_gradients
+from lightning_tying.passes.check_inits import check_inits
 from lightning_tying.passes.check_lowerable import check_lowerable
 from lightning_tying.passes.check_shapes import check_shapes
 from lightning_tying.passes.check_trainable import check_trainable
@@ -28,6 +32,7 @@ PASSES: tuple[Pass, ...] = (
     check_devices,
     check_gradients,
     check_trainable,
+    check_inits,
     warn_roles,
 )
 
@@ -76,11 +81,20 @@ def plan_graph(spec: SharingSpec, inventory: Inventory, *, strict: bool = True) 
     """
     with pause_gc():
         drafted = draft_graph(spec, inventory, strict=strict)
-        return run_passes(drafted.graph, problems=(*spec.problems, *drafted.problems))
+        problems = (*complete_problems(spec, inventory), *drafted.problems)
+        return run_passes(drafted.graph, problems=problems)
+
+
+def _entry_number(problem: Problem) -> int:
+    """The order of the mistakes of a mapping, which has no lines: what is above the entries, they, `parameters`."""
+    inside = re.match(r"share\[([0-9]+)\]", problem.location.path)
+    if inside is not None:
+        return int(inside[1])
+    return sys.maxsize if problem.location.path.startswith("parameters") else -1
 
 
 def _make_error(problems: Iterable[Problem], notes: Iterable[str]) -> SpecError:
-    error = SpecError(problems)
+    error = SpecError(sorted(problems, key=_entry_number))
     for note in notes:
         error.add_note(note)
     return error

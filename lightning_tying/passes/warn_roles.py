@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import lru_cache
 
 from lightning_tying.errors import Location, Problem
 from lightning_tying.graph.ir import SharingGraph
 from lightning_tying.graph.parts import SharingGroup
-from lightning_tying.passes.group_sites import Reader, find_odd_reader, find_place, group_sites
+from lightning_tying.passes.group_sites import find_place
 
 ATTENTION = {
     "self-attention": frozenset({"self_attn", "self_attention", "selfattention", "selfattn"}),
@@ -26,37 +27,48 @@ NORM_MODULE = re.compile(r"norm", re.IGNORECASE)
 def warn_roles(graph: SharingGraph) -> SharingGraph:
     """Add one warning for each family that unlike roles read."""
     warnings: dict[tuple[str, Location], Problem] = {}
-    for group, readers in group_sites(graph):
-        if len(readers) > 1 and group.uses[0].location != Location():  # a tie of the model itself is its own affair
-            for warning in _find_unlike(group, readers):
-                warnings.setdefault((group.name.family, warning.location), warning)
+    modules = {site.fqn: site.module for site in graph.sites}
+    for group in graph.groups:
+        if len(group.uses) < 2 or not modules or group.uses[0].location == Location():
+            continue  # a tie of the model itself is its own affair
+        warning = _find_unlike(group, modules)
+        if warning is not None:
+            warnings.setdefault((group.name.family, warning.location), warning)
     return replace(graph, warnings=(*graph.warnings, *warnings.values())) if warnings else graph
 
 
-def _find_unlike(group: SharingGroup, readers: list[Reader]) -> Iterator[Problem]:
+def _find_unlike(group: SharingGroup, modules: Mapping[str, str]) -> Problem | None:
     """The first pair of sites whose roles differ in kind, where both kinds are known."""
-    for kinds in (_kind_of_attention, _kind_of_layer, _kind_of_tensor):
-        known = [reader for reader in readers if kinds(reader[1].fqn, reader[1].module) is not None]
-        odd = find_odd_reader(known, lambda site, kinds=kinds: kinds(site.fqn, site.module)) if known else None
+    roles = [_roles_of(use.site, modules[use.site]) for use in group.uses]
+    if roles.count(roles[0]) == len(roles):
+        return None
+    for kinds in zip(*roles, strict=True):
+        known = [(use, kind) for use, kind in zip(group.uses, kinds, strict=True) if kind is not None]
+        odd = next((reader for reader in known if reader[1] != known[0][1]), None)
         if odd is not None:
-            roles = [f"{kinds(site.fqn, site.module)} ({site.fqn})" for _, site in (known[0], odd)]
-            text = f"`{group.name}` is read by {roles[0]} and {roles[1]}."
-            yield Problem("W1", find_place(known[0][0], odd[0]), text)
-            return
+            named = [f"{kind} ({use.site})" for use, kind in (known[0], odd)]
+            text = f"`{group.name}` is read by {named[0]} and {named[1]}."
+            return Problem("W1", find_place(known[0][0], odd[0]), text)
+    return None
 
 
-def _kind_of_attention(fqn: str, _module: str) -> str | None:
-    segments = {segment.lower() for segment in fqn.split(".")}
-    return next((kind for kind, names in ATTENTION.items() if not names.isdisjoint(segments)), None)
+def _roles_of(fqn: str, module: str) -> tuple[str | None, str | None, str | None]:
+    """What a site is: which attention it belongs to, whether it is a norm's, whether it is a bias."""
+    *path, name = fqn.split(".")
+    attention = next((kind for segment in path if (kind := _kind_of_attention(segment)) is not None), None)
+    return attention, _kind_of_layer(path[-1] if path else "", module), _kind_of_tensor(name)
 
 
-def _kind_of_layer(fqn: str, module: str) -> str | None:
-    segments = fqn.split(".")[-2:-1]
-    if NORM_MODULE.search(module) or any(NORM.search(segment) for segment in segments):
-        return "a norm"
-    return "another layer"
+@lru_cache(maxsize=4096)
+def _kind_of_attention(segment: str) -> str | None:
+    return next((kind for kind, names in ATTENTION.items() if segment.lower() in names), None)
 
 
-def _kind_of_tensor(fqn: str, _module: str) -> str | None:
-    name = fqn.rpartition(".")[2]
+@lru_cache(maxsize=4096)
+def _kind_of_layer(segment: str, module: str) -> str:
+    return "a norm" if NORM_MODULE.search(module) or NORM.search(segment) else "another layer"
+
+
+@lru_cache(maxsize=4096)
+def _kind_of_tensor(name: str) -> str | None:
     return "a bias" if "bias" in name else "a weight" if "weight" in name else None

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from lightning_tying.graph.discover import discover_graph
 from lightning_tying.graph.inventory import take_inventory
+from lightning_tying.reports.other_parameters import add_other_parameters
 from lightning_tying.reports.savings import SavingsReport, reckon_savings
 
 
@@ -23,7 +24,8 @@ def measure_savings(module: nn.Module, optimizer: torch.optim.Optimizer | None =
     Returns:
         `before` is reckoned (every site its own parameter), `after` is measured.
     """
-    report = reckon_savings(discover_graph(take_inventory(module)))
+    inventory = take_inventory(module)
+    report = reckon_savings(add_other_parameters(discover_graph(inventory), module, inventory))
     cells = _count_state(optimizer) if optimizer is not None else 0
     if not cells or not report.after.trainable:
         return report

@@ -6,7 +6,10 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import torch
+
 from lightning_tying.graph.ir import SharingGraph, SharingGroup, TensorMeta
+from lightning_tying.reports.group_rows import GroupSavings, group_rows
 from lightning_tying.reports.tables import Table
 
 
@@ -33,20 +36,6 @@ class Size:
             self.parameter_bytes + other.parameter_bytes,
             self.optimizer_cells + other.optimizer_cells,
         )
-
-
-@dataclass(frozen=True)
-class GroupSavings:
-    """What one sharing group saves, in cells."""
-
-    name: str
-    uses: int
-    shape: tuple[int, ...]
-    cells: int
-
-    @property
-    def saved(self) -> int:
-        return (self.uses - 1) * self.cells
 
 
 @dataclass(frozen=True)
@@ -81,7 +70,7 @@ class SavingsReport:
         if not self.groups:
             return (totals,)
         header = ("shared parameter", "shape", "uses", "cells", "saved")
-        return Table(header, tuple(_group_row(group) for group in self.groups)), totals
+        return Table(header, group_rows(self.groups)), totals
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON-able data."""
@@ -119,7 +108,7 @@ def reckon_savings(graph: SharingGraph, *, states_per_parameter: float = 2) -> S
 
 def _list_groups(groups: Iterable[SharingGroup]) -> list[GroupSavings]:
     return [
-        GroupSavings(str(group.name), len(group.uses), group.meta.shape, group.meta.numel)
+        GroupSavings(str(group.name), len(group.uses), group.meta.shape, group.meta.numel, group.name.family)
         for group in groups
         if len(group.uses) > 1
     ]
@@ -128,16 +117,13 @@ def _list_groups(groups: Iterable[SharingGroup]) -> list[GroupSavings]:
 def _size(meta: TensorMeta, times: int, states: float) -> Size:
     cells = meta.numel * times
     trainable = cells if meta.trainable else 0
-    return Size(cells, trainable, cells * meta.itemsize, round(trainable * states))
+    dtype = getattr(torch, meta.dtype, None)
+    size = dtype.itemsize if isinstance(dtype, torch.dtype) else meta.itemsize
+    return Size(cells, trainable, cells * size, round(trainable * states))
 
 
 def _sum(sizes: Iterable[Size]) -> Size:
     return sum(sizes, Size(0, 0, 0, 0))
-
-
-def _group_row(group: GroupSavings) -> tuple[str, ...]:
-    shape = " × ".join(map(str, group.shape)) or "1"
-    return group.name, shape, str(group.uses), f"{group.cells:,}", f"{group.saved:,}"
 
 
 def _total_rows(before: Size, after: Size) -> Iterable[tuple[str, ...]]:

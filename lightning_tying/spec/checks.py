@@ -8,20 +8,35 @@ from lightning_tying.errors import Location
 from lightning_tying.spec.findings import Findings, place_of
 from lightning_tying.spec.names import SIZES
 from lightning_tying.spec.nearest import edit_distance, suggest
-from lightning_tying.spec.nodes import Entry, Equation, Init, Policy, Preset, Tie
+from lightning_tying.spec.nodes import Entry, Equation, Init, Policy, Preset, Refused, Tie
 from lightning_tying.spec.own_names import brings_parameters, family_names, is_named, own_names
 from lightning_tying.spec.patterns import Pattern, read_pattern
 from lightning_tying.spec.presets import names_of_preset, preset_name
 from lightning_tying.spec.values import Ref, Value
 
 
-def check_spec(entries: Sequence[Entry], policies: Mapping[str, Policy], let: frozenset[str], found: Findings) -> None:
-    """Find errors 47, 81, 85 to 87 and warning W3."""
+def check_spec(
+    entries: Sequence[Entry],
+    refused: Sequence[Refused],
+    policies: Mapping[str, Policy],
+    let: frozenset[str],
+    found: Findings,
+) -> None:
+    """Find errors 47, 81, 85 to 87 and warning W3 among the entries that were read.
+
+    Args:
+        entries: those without a mistake of their own.
+        refused: the others; what they may name is not told to be missing.
+        policies: of the section `parameters`.
+        let: the names of `let`.
+        found: where mistakes and warnings go.
+    """
+    unsure = frozenset(word for entry in refused for word in entry.words)
     _check_places(entries, found)
     _check_inits(entries, policies, found)
-    _check_penalties(entries, found)
+    _check_penalties(entries, unsure, found)
     _check_presets(entries, found)
-    _check_policies(entries, policies, let, found)
+    _check_policies(entries, unsure, policies, let, found)
     _warn_of_near_names(entries, found)
 
 
@@ -77,12 +92,13 @@ def _plain_inits(entry: Entry) -> Iterator[tuple[str, Init]]:
                 yield ref.name, init
 
 
-def _check_penalties(entries: Sequence[Entry], found: Findings) -> None:
+def _check_penalties(entries: Sequence[Entry], unsure: frozenset[str], found: Findings) -> None:
     """Error 85: a penalty reads what sites hold, and its functions bring nothing."""
     equations = [entry for entry in entries if isinstance(entry, Equation)]
     held = {name for entry in equations if entry.penalty is None for name in family_names(entry.value)}
     held |= {entry.name for entry in entries if isinstance(entry, Tie) and entry.name is not None}
     held |= {name for entry in entries if isinstance(entry, Preset) for name in names_of_preset(entry)}
+    held |= unsure
     for entry in equations:
         if entry.penalty is None:
             continue
@@ -124,7 +140,11 @@ def _names_read(entries: Sequence[Entry]) -> Iterator[str]:
 
 
 def _check_policies(
-    entries: Sequence[Entry], policies: Mapping[str, Policy], let: frozenset[str], found: Findings
+    entries: Sequence[Entry],
+    unsure: frozenset[str],
+    policies: Mapping[str, Policy],
+    let: frozenset[str],
+    found: Findings,
 ) -> None:
     """Error 86, and the words of declared shapes."""
     names = dict.fromkeys(_names_read(entries))
@@ -132,10 +152,10 @@ def _check_policies(
     captures = {name for entry in entries for pattern in _patterns(entry) for name in pattern.captures}
     for key, policy in policies.items():
         known = is_named(key, frozenset(names)) or ("." in key and key.partition(".")[0] in outer)
-        if not known:
+        if not known and unsure.isdisjoint((key, _without_number(key.partition(".")[0]))):
             found.add(policy.location, "86", f"No equation reads `{key}`.{suggest(key, names)}")
         words = {word for size in policy.shape or () if size is not None for word in size.words}
-        for word in sorted(words - captures - let - SIZES):
+        for word in sorted(words - captures - let - SIZES - unsure):
             hint = suggest(word, sorted(captures | let | SIZES))
             text = f"`{word}` is neither a capture ({_list(captures)}) nor a name of let ({_list(let)}).{hint}"
             found.add(policy.location, "46", text)
@@ -161,7 +181,7 @@ def _warn_of_near_names(entries: Sequence[Entry], found: Findings) -> None:
     order = {name: number for number, name in enumerate(lines)}
     alike = _group_alike(lines)
     for name, places in lines.items():
-        others = {other for form in _shortened(name) for other in alike[form] if _is_slip(name, other)}
+        others = {other for form in _shortened(name) for other in alike[form].values() if _is_slip(name, other)}
         near = min(others, key=order.__getitem__, default=None)
         if len(places) > 1 or near is None or (len(lines[near]) == 1 and order[near] > order[name]):
             continue  # of two names with one use each, the later one is the slip
@@ -170,12 +190,15 @@ def _warn_of_near_names(entries: Sequence[Entry], found: Findings) -> None:
         found.warn(places[0], "W3", text)
 
 
-def _group_alike(names: Iterable[str]) -> dict[str, list[str]]:
-    """Names by what is left when one letter is taken out: two that are one slip apart have such a form in common."""
-    groups: dict[str, list[str]] = {}
+def _group_alike(names: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Names by what is left when one letter is taken out: two that are one slip apart have such a form in common.
+
+    Of names that differ in the digits at their end, such as `block1` and `block2`, each form keeps the first.
+    """
+    groups: dict[str, dict[str, str]] = {}
     for name in names:
         for form in _shortened(name):
-            groups.setdefault(form, []).append(name)
+            groups.setdefault(form, {}).setdefault(_without_number(name), name)
     return groups
 
 
@@ -185,6 +208,10 @@ def _shortened(name: str) -> set[str]:
 
 def _is_slip(name: str, other: str) -> bool:
     """Whether two names of some length differ in one letter; a digit tells `block1` and `block2` apart on purpose."""
-    if name == other or min(len(name), len(other)) < 4 or name.rstrip("0123456789") == other.rstrip("0123456789"):
+    if min(len(name), len(other)) < 4 or _without_number(name) == _without_number(other):
         return False
     return edit_distance(name, other, 1) == 1
+
+
+def _without_number(name: str) -> str:
+    return name.rstrip("0123456789")

@@ -13,7 +13,7 @@ from lightning_tying.spec.fields import (
     read_text,
     show,
 )
-from lightning_tying.spec.findings import Findings
+from lightning_tying.spec.findings import Findings, Guard
 from lightning_tying.spec.functions import FUNCTIONS
 from lightning_tying.spec.inits import read_init, site_captures
 from lightning_tying.spec.mistakes import Mistake
@@ -79,6 +79,14 @@ class _EntryReader:
     found: Findings
     place: Location
 
+    def _at(self, key: str) -> Guard:
+        """A guard whose mistakes are told at the line of an option."""
+        return self.found.at(self._place_of(self.fields.find(key)))
+
+    def _place_of(self, tree: Tree | None) -> Location:
+        line = tree.location.line if tree is not None else self.place.line
+        return Location(self.place.source, line, self.place.path)
+
     def read_equation(self) -> Equation | None:
         known = check_options("An equation", self.fields, EQUATION_OPTIONS, self.found, self.place)
         missing = [key for key in ("sites", "equals") if self.fields.find(key) is None]
@@ -121,19 +129,19 @@ class _EntryReader:
         tree = self.fields.find(key)
         patterns: tuple[Pattern, ...] = ()
         if tree is not None:
-            patterns = read_patterns(tree, key, self.found, self.place)
+            patterns = read_patterns(tree, key, self.found, self._place_of(tree))
         words = WordCheck(patterns, self.let)
-        with self.found.at(self.place):
+        with self._at(key):
             words.check_holes()
         return words
 
     def _read_excluded(self) -> tuple[Pattern, ...]:
         tree = self.fields.find("except")
-        return () if tree is None else read_patterns(tree, "except", self.found, self.place)
+        return () if tree is None else read_patterns(tree, "except", self.found, self._place_of(tree))
 
     def _read_value(self, words: WordCheck) -> Value | None:
         tree = self.fields.find("equals")
-        with self.found.at(self.place):
+        with self._at("equals"):
             if isinstance(tree, Leaf) and isinstance(tree.value, (int, float)) and not isinstance(tree.value, bool):
                 return read_value(repr(tree.value), words.words)
             if tree is not None:
@@ -144,7 +152,7 @@ class _EntryReader:
 
     def _read_scalar(self, key: str, words: WordCheck, *, module: bool = False) -> Scalar | None:
         tree = self.fields.find(key)
-        with self.found.at(self.place):
+        with self._at(key):
             if tree is not None:
                 scalar = read_scalar_field(tree, key)
                 words.check_scalar(scalar, module=module)
@@ -156,13 +164,13 @@ class _EntryReader:
         if isinstance(tree, Leaf) and (
             not isinstance(tree.value, (int, float, str)) or isinstance(tree.value, bool) or _is_negative(tree.value)
         ):
-            self.found.add(self.place, "84", f"`penalty` is a number of 0 or more, not {show(tree)}.")
+            self.found.add(self._place_of(tree), "84", f"`penalty` is a number of 0 or more, not {show(tree)}.")
             return None
         return self._read_scalar("penalty", words)
 
     def _read_grad(self, words: WordCheck) -> Grad:
         tree = self.fields.find("grad")
-        with self.found.at(self.place):
+        with self._at("grad"):
             match tree:
                 case None:
                     pass
@@ -185,7 +193,7 @@ class _EntryReader:
         trees = {field.key: field.value for field in given} if isinstance(tree, Fields) else {"": tree}
         inits: dict[str, Init] = {}
         for name, part in trees.items():
-            with self.found.at(self.place):
+            with self.found.at(self._place_of(part)):
                 if part is not None:
                     inits[name] = read_init(read_text(part, "init"))
                     words.check_names(site_captures(inits[name]))
@@ -193,13 +201,13 @@ class _EntryReader:
 
     def _read_keep(self) -> bool:
         tree = self.fields.find("keep")
-        with self.found.at(self.place):
+        with self._at("keep"):
             return tree is not None and read_flag(tree, "keep")
         return False
 
     def _read_name(self) -> str | None:
         tree = self.fields.find("name")
-        with self.found.at(self.place):
+        with self._at("name"):
             if tree is not None:
                 name = read_text(tree, "name")
                 check_name(name)

@@ -11,6 +11,7 @@ from typing import TypeAlias, TypeGuard
 from lightning_tying.spec.assignments import ASSIGNMENTS, explain_misfit
 from lightning_tying.spec.hashing import hash_values
 from lightning_tying.spec.mistakes import Mistake
+from lightning_tying.spec.names import SIZES
 from lightning_tying.spec.scalar_grammar import LARGEST, unreadable
 from lightning_tying.spec.scope import PlacedScope, ScalarValue, Scope
 from lightning_tying.spec.tree import describe_value
@@ -77,7 +78,16 @@ def _look_up(word: str, scope: Scope) -> ScalarValue:
     try:
         return scope.words[word]
     except KeyError:
-        raise Mistake("46", f"`{word}` is not a word here.") from None
+        raise _unknown_word(word, scope) from None
+
+
+def _unknown_word(word: str, scope: Scope) -> Mistake:
+    site, ndim = scope.words.get("site"), scope.words.get("ndim")
+    if word in SIZES and isinstance(site, str):
+        dimensions = "1 dimension" if ndim == 1 else f"{ndim} dimensions"
+        text = f"`{word}` is no size of {site}, which has {dimensions}."
+        return Mistake("46", f"{text} Take such sites out with where: ndim > {word[1:]}.")
+    return Mistake("46", f"`{word}` is not a word here.")
 
 
 def _is_number(value: ScalarValue) -> TypeGuard[Number]:

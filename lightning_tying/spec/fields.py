@@ -38,7 +38,7 @@ def read_patterns(tree: Tree, key: str, found: Findings, place: Location) -> tup
         found.add(place, "7", f"`{key}` has no pattern.")
     patterns: list[Pattern] = []
     for part in parts:
-        with found.at(place):
+        with found.at(Location(place.source, part.location.line, place.path)):
             patterns.append(read_pattern(read_text(part, key)))
     return tuple(patterns)
 
@@ -86,10 +86,11 @@ def show(tree: Tree) -> str:
 
 def check_options(what: str, fields: Fields, known: Sequence[str], found: Findings, place: Location) -> bool:
     """Find every unknown key of an entry or a policy (error 11); whether there was none."""
-    unknown = [field.key for field in fields.fields if field.key not in known]
-    for key in unknown:
-        hint = suggest(key, known)
-        found.add(place, "11", f"{what} has no option `{key}`.{hint} Known: {', '.join(known)}.")
+    unknown = [field for field in fields.fields if field.key not in known]
+    for field in unknown:
+        hint = suggest(field.key, known)
+        at = Location(place.source, field.location.line, place.path)
+        found.add(at, "11", f"{what} has no option `{field.key}`.{hint} Known: {', '.join(known)}.")
     return not unknown
 
 

@@ -23,9 +23,10 @@ def read_let(tree: Tree | None, found: Findings) -> dict[str, LetValue]:
         return {}
     values: dict[str, LetValue] = {}
     for field in tree.fields:
-        with found.at(field.location):
+        place = Location(field.location.source, field.location.line, f"let.{field.key}")
+        with found.at(place):
             check_name(field.key)
-        with found.at(field.location):
+        with found.at(place):
             values[field.key] = _read_value(field.key, field.value)
         values.setdefault(field.key, 0)  # known, so that its uses are not found as well
     return values

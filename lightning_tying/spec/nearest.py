@@ -19,14 +19,20 @@ def nearest_name(word: str, known: Iterable[str]) -> str | None:
     Returns:
         The word, or None when nothing is near: the distance may be 1, or a third of the length.
     """
-    names = [name for name in dict.fromkeys(known) if name != word]
-    if len(names) > _CANDIDATES:
-        grams = _grams(word)
-        names = nlargest(_CANDIDATES, names, key=lambda name: (grams & _grams(name)).total())
+    names = keep_alike(word, (name for name in dict.fromkeys(known) if name != word), _CANDIDATES)
     allowed = max(1, len(word) // 3)
     distances = [(edit_distance(word, name, allowed), name) for name in names]
     best = min(distances, key=lambda pair: pair[0], default=(allowed + 1, ""))
     return best[1] if best[0] <= allowed else None
+
+
+def keep_alike(word: str, known: Iterable[str], most: int) -> list[str]:
+    """Of many words those that have the most letter triples in common with `word`."""
+    names = list(known)
+    if len(names) <= most:
+        return names
+    grams = _grams(word)
+    return nlargest(most, names, key=lambda name: (grams & _grams(name)).total())
 
 
 def edit_distance(first: str, second: str, limit: int) -> int:

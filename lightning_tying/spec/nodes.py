@@ -92,6 +92,22 @@ Entry: TypeAlias = Union[Equation, Tie, Preset]
 
 
 @dataclass(frozen=True)
+class Refused:
+    """An entry with a mistake, so that what it may name is not taken to be missing.
+
+    Args:
+        sites: those of its patterns that could be read.
+        words: every word of its text.
+        entry: the entry itself, where only the rest of the file speaks against it.
+    """
+
+    sites: tuple[Pattern, ...]
+    words: frozenset[str]
+    entry: Entry | None = None
+    location: Location = field(default=Location(), compare=False)
+
+
+@dataclass(frozen=True)
 class Policy:
     """What holds for all members of one shared parameter (`parameters:` of the file)."""
 
@@ -117,6 +133,8 @@ class SpecContent:
         folder: what paths of maps are relative to; not part of the spec's meaning.
         warnings: W3 of the language reference.
         problems: the mistakes of entries that had to be left out; only a draft has any.
+        refused: those entries, as far as they could be read.
+        root_location: where `root` stands.
     """
 
     entries: tuple[Entry, ...]
@@ -127,3 +145,5 @@ class SpecContent:
     folder: Path | None = None
     warnings: tuple[Problem, ...] = ()
     problems: tuple[Problem, ...] = ()
+    refused: tuple[Refused, ...] = ()
+    root_location: Location = field(default=Location(path="root"))

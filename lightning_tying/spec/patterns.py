@@ -20,15 +20,20 @@ class Pattern:
     Args:
         text: as it was written.
         parts: what it is made of, every segment closed by a dot.
+        holes: those of its parts that capture.
+        captures: the names of the holes, from left to right.
+        prefix: what every FQN begins with that it matches.
     """
 
     text: str
     parts: tuple[Part, ...] = field(compare=False, repr=False)
     holes: tuple[Hole, ...] = field(init=False, compare=False, repr=False)
+    captures: tuple[str, ...] = field(init=False, compare=False, repr=False)
     prefix: str = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "holes", tuple(part for part in self.parts if isinstance(part, Hole)))
+        object.__setattr__(self, "captures", tuple(hole.name for hole in self.holes))
         object.__setattr__(self, "prefix", _literal_prefix(self.parts))
 
     def __reduce__(self) -> tuple[object, tuple[str]]:
@@ -36,11 +41,6 @@ class Pattern:
 
     def __str__(self) -> str:
         return self.text
-
-    @property
-    def captures(self) -> tuple[str, ...]:
-        """The names of the holes, from left to right."""
-        return tuple(hole.name for hole in self.holes)
 
     def match(self, fqn: str) -> tuple[Captures, ...]:
         """The different sets of captures with which the pattern matches `fqn`.
@@ -51,7 +51,7 @@ class Pattern:
         if not fqn.startswith(self.prefix):
             return ()
         names = self.captures
-        return tuple(dict(zip(names, values, strict=True)) for values in self._matcher(fqn + "."))
+        return tuple([dict(zip(names, values, strict=True)) for values in self._matcher(fqn + ".")])
 
     @cached_property
     def _matcher(self) -> Matcher:

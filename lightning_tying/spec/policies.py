@@ -66,16 +66,17 @@ def _read_policy(name: str, tree: Tree, found: Findings, place: Location) -> Pol
     frozen: bool | None = None
     dtype: Literal["float32", "bfloat16", "float16", "float64"] | None = None
     factors = {"lr": 1.0, "weight_decay": 1.0}
+    places = {key: Location(place.source, part.location.line, place.path) for key, part in given.items()}
     if "shape" in given:
-        shape = _read_shape(given["shape"], found, place)
-    with found.at(place):
+        shape = _read_shape(given["shape"], found, places["shape"])
+    with found.at(places.get("init", place)):
         init = read_init(read_text(given["init"], "init")) if "init" in given else None
     for key in factors:
-        with found.at(place):
+        with found.at(places.get(key, place)):
             factors[key] = read_factor(given[key], key) if key in given else 1.0
-    with found.at(place):
+    with found.at(places.get("frozen", place)):
         frozen = read_flag(given["frozen"], "frozen") if "frozen" in given else None
-    with found.at(place):
+    with found.at(places.get("dtype", place)):
         dtype = _read_dtype(given["dtype"]) if "dtype" in given else None
     return Policy(shape, init, factors["lr"], factors["weight_decay"], frozen, dtype, place)
 

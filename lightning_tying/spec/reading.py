@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,11 @@ from lightning_tying.spec.findings import Findings
 from lightning_tying.spec.let import read_let, replace_let
 from lightning_tying.spec.mistakes import Mistake
 from lightning_tying.spec.nearest import suggest
-from lightning_tying.spec.nodes import Entry, LetValue, SpecContent
+from lightning_tying.spec.nodes import Entry, LetValue, Refused, SpecContent
 from lightning_tying.spec.pattern_parts import Text
 from lightning_tying.spec.pattern_reader import read_parts
 from lightning_tying.spec.policies import read_policies
+from lightning_tying.spec.refused import salvage, words_of_tree
 from lightning_tying.spec.sources import Source, read_source
 from lightning_tying.spec.tree import Fields, Items, Leaf, Tree, kind_of
 from lightning_tying.spec.yaml_text import quote_yaml
@@ -43,19 +45,13 @@ def read_spec(
         where a mistake above them (`root`, `let`, the file) leaves no entry its meaning.
     """
     found = Findings()
-    if isinstance(source, SpecContent):
-        values = replace_let(source.let, let or {}, None, found)
-        content = replace(source, let=values) if let else source
-    else:
-        content = _read_content(source, let or {}, file, found)
-    return _leave_out(content, tuple(found.problems)) if found.problems else content
-
-
-def _leave_out(content: SpecContent, problems: tuple[Problem, ...]) -> SpecContent:
-    refused = {problem.location.path for problem in problems}
-    inside = all(path.startswith(("share[", "parameters")) for path in refused)
-    entries = tuple(entry for entry in content.entries if inside and entry.location.path not in refused)
-    return replace(content, entries=entries, problems=(*content.problems, *problems))
+    if not isinstance(source, SpecContent):
+        return _read_content(source, let or {}, file, found)
+    if not let:
+        return source
+    content = replace(source, let=replace_let(source.let, let, None, found))
+    entries = () if found.problems else content.entries
+    return replace(content, entries=entries, problems=(*content.problems, *found.problems))
 
 
 def _read_content(
@@ -68,11 +64,11 @@ def _read_content(
     if not isinstance(tree, Fields):
         text = f"A spec is a mapping with the keys {', '.join(KEYS)}, and this is {kind_of(tree)}."
         found.add(_first_line(tree.location, given.name), "9", text)
-        return SpecContent(())
+        return SpecContent((), problems=tuple(found.problems))
     for field in tree.fields:
         if field.key not in KEYS:
             text = f"Unknown key `{field.key}`.{suggest(field.key, KEYS)} Known: {', '.join(KEYS)}."
-            found.add(field.location, "9", text)
+            found.add(_key_location(tree, field.key), "9", text)
     with found.at(_key_location(tree, "version")):
         _check_version(tree.find("version"))
     values = read_let(tree.find("let"), found)
@@ -80,13 +76,71 @@ def _read_content(
     root = ""
     with found.at(_key_location(tree, "root")):
         root = _read_root(tree.find("root"))
-    before = len(found.problems)
+    items = _find_items(tree, found)
     names = frozenset(values)
-    entries = _read_entries(tree, names, found)
+    unread = _spoiled_entries(found)
+    read = [_read_item(item, names, found, _entry_place(item.location, i), unread) for i, item in enumerate(items)]
+    entries, refused = _part_entries(items, read, found)
     policies = read_policies(tree.find("parameters"), found)
-    if len(found.problems) == before:  # an entry that was refused would make its names look unread
-        check_spec(entries, policies, names, found)
-    return SpecContent(entries, root, values, policies, VERSION, given.folder, tuple(found.warnings))
+    check_spec(entries, refused, policies, names, found)
+    entries, refused = _part_entries(items, read, found)
+    if not _leaves_meaning(found.problems):
+        entries = ()
+    return SpecContent(
+        entries=entries,
+        root=root,
+        let=values,
+        parameters=policies,
+        version=VERSION,
+        folder=given.folder,
+        warnings=tuple(found.warnings),
+        problems=tuple(found.problems),
+        refused=refused,
+        root_location=_key_location(tree, "root"),
+    )
+
+
+def _read_item(
+    item: Tree, names: frozenset[str], found: Findings, place: Location, unread: frozenset[str]
+) -> Entry | None:
+    """An entry; nothing of one that holds a Python object, which would be told a second time as a missing value."""
+    if place.line is None and place.path in unread:
+        return None
+    return read_entry(item, names, found, place)
+
+
+def _part_entries(
+    items: Sequence[Tree], read: Sequence[Entry | None], found: Findings
+) -> tuple[tuple[Entry, ...], tuple[Refused, ...]]:
+    """The entries without a mistake, and what can be said of the others."""
+    entries: list[Entry] = []
+    refused: list[Refused] = []
+    spoiled = _spoiled_entries(found)
+    names = frozenset(_let_name(problem.location.path) for problem in found.problems) - {""}
+    for number, (item, entry) in enumerate(zip(items, read, strict=True)):
+        place = _entry_place(item.location, number)
+        if entry is None or place.path in spoiled or (names and not names.isdisjoint(words_of_tree(item))):
+            refused.append(salvage(item, place, entry))
+        else:
+            entries.append(entry)
+    return tuple(entries), tuple(refused)
+
+
+def _spoiled_entries(found: Findings) -> frozenset[str]:
+    """The entries in which mistakes lie, as `share[2]`."""
+    inside = (re.match(r"share\[[0-9]+\]", problem.location.path) for problem in found.problems)
+    return frozenset(match[0] for match in inside if match)
+
+
+def _let_name(path: str) -> str:
+    section, _, name = path.partition(".")
+    return re.split(r"[.\[]", name)[0] if section == "let" else ""
+
+
+def _leaves_meaning(problems: Sequence[Problem]) -> bool:
+    """Whether the entries without a mistake mean what they say: not so with a wrong version or root."""
+    tops = {re.split(r"[.\[]", problem.location.path)[0] for problem in problems}
+    return tops.isdisjoint(("", "version", "root"))
 
 
 def _first_line(location: Location, name: str | None) -> Location:
@@ -94,7 +148,8 @@ def _first_line(location: Location, name: str | None) -> Location:
 
 
 def _key_location(tree: Fields, key: str) -> Location:
-    return next((field.location for field in tree.fields if field.key == key), tree.location)
+    found = next((field.location for field in tree.fields if field.key == key), tree.location)
+    return Location(found.source, found.line, key)
 
 
 def _check_version(tree: Tree | None) -> None:
@@ -116,7 +171,7 @@ def _read_root(tree: Tree | None) -> str:
     return root
 
 
-def _read_entries(tree: Fields, let: frozenset[str], found: Findings) -> tuple[Entry, ...]:
+def _find_items(tree: Fields, found: Findings) -> Sequence[Tree]:
     share = tree.find("share")
     place = _key_location(tree, "share")
     if share is None or (isinstance(share, Leaf) and share.value is None) or share == Items((), share.location):
@@ -129,8 +184,7 @@ def _read_entries(tree: Fields, let: frozenset[str], found: Findings) -> tuple[E
     if len(share.items) > MAX_ENTRIES:
         found.add(place, "24", f"`share` has {len(share.items)} entries; at most {MAX_ENTRIES} are read.")
         return ()
-    read = [read_entry(item, let, found, _entry_place(item.location, i)) for i, item in enumerate(share.items)]
-    return tuple(entry for entry in read if entry is not None)
+    return share.items
 
 
 def _entry_place(location: Location, number: int) -> Location:

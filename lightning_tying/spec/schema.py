@@ -40,6 +40,8 @@ class SharingSpec(SpecContent):
         folder: what paths of maps are relative to; not part of the spec's meaning.
         warnings: W3 of the language reference.
         problems: the mistakes of entries that had to be left out; only a draft has any.
+        refused: those entries, as far as they could be read.
+        root_location: where `root` stands.
     """
 
     @classmethod
@@ -79,6 +81,8 @@ class SharingSpec(SpecContent):
             folder=content.folder,
             warnings=content.warnings,
             problems=content.problems,
+            refused=content.refused,
+            root_location=content.root_location,
         )
 
     def dump(self) -> str:

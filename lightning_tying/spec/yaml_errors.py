@@ -12,6 +12,9 @@ from lightning_tying.errors import Location, Problem
 from lightning_tying.spec.yaml_text import quote_yaml
 
 _BEGINNING = re.compile(r"^\s*(?P<dash>-\s+)?(?P<key>[A-Za-z_]\w*:\s+)?(?P<text>[*{\[&!%@`|>].*)$")
+_QUOTED_PART = re.compile(
+    r"^(?P<before>\s*(?:-\s+)?(?:[A-Za-z_]\w*:\s+)?)(?P<quote>['\"])(?P<inside>[^'\"]*)(?P=quote)(?P<rest>[^:#]*)$"
+)
 _OPENING, _CLOSING = "([{", ")]}"
 
 
@@ -29,7 +32,9 @@ def explain_yaml_error(error: YAMLError, text: str, source: str | None) -> Probl
     row = min(mark.line, len(lines) - 1)
     place = Location(source, row + 1)
     explained = (
-        _explain_bracket(lines[row], mark.column)
+        _explain_tab(error.problem or "")
+        or _explain_quote(lines[row], error.problem or "")
+        or _explain_bracket(lines[row], mark.column)
         or _explain_option(lines, row, error.problem or "")
         or _explain_sign(lines[row], error.problem or "")
     )
@@ -52,9 +57,26 @@ def explain_beginning(line: str) -> tuple[str, str] | None:
 
 def _explain_sign(line: str, problem: str) -> tuple[str, str] | None:
     """Error 1, but for a bracket only where text follows it: one that is not closed is another mistake."""
-    explained = explain_beginning(line)
-    bracket = explained is not None and explained[1].split("`")[1] in "{["
-    return None if bracket and not problem.startswith("expected <block end>") else explained
+    found = _BEGINNING.match(line)
+    bracket = found is not None and found["text"][0] in "{["
+    return None if bracket and not problem.startswith("expected <block end>") else explain_beginning(line)
+
+
+def _explain_tab(problem: str) -> tuple[str, str] | None:
+    if "'\\t'" not in problem:
+        return None
+    return "2", "The YAML cannot be read: a tab stands where YAML takes spaces only. Write spaces."
+
+
+def _explain_quote(line: str, problem: str) -> tuple[str, str] | None:
+    """A quote that does not hold the whole text, or has no end."""
+    if "unexpected end of stream" in problem:
+        return "2", "The YAML cannot be read: a quote has no end. Close it, or leave it out."
+    found = _QUOTED_PART.match(line)
+    if found is None or not problem.startswith("expected <block end>"):
+        return None
+    written = quote_yaml(found["inside"] + _strip_comment(found["rest"]))
+    return "1", f"Quotes hold the whole text or none of it. Write {found['before'].strip()} {written}"
 
 
 def _strip_comment(text: str) -> str:

@@ -1,10 +1,9 @@
 """LightningModules that are tied by a sharing spec, and the mixin that ties any other."""
 
-from lightning_tying.tasks.build import build
 from lightning_tying.tasks.classification import Classification
 from lightning_tying.tasks.language_modeling import LanguageModeling
 from lightning_tying.tasks.optimization import WarmupCosine
 from lightning_tying.tasks.tied_module import TiedModule
 from lightning_tying.tasks.translation import Translation
 
-__all__ = ["Classification", "LanguageModeling", "TiedModule", "Translation", "WarmupCosine", "build"]
+__all__ = ["Classification", "LanguageModeling", "TiedModule", "Translation", "WarmupCosine"]

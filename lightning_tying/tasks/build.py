@@ -18,6 +18,7 @@ from lightning.pytorch.core.mixins.hparams_mixin import (
 )
 
 from lightning_tying.errors import ConfigError
+from lightning_tying.spec.tree import describe_value
 from lightning_tying.tasks.parser_errors import explain_instantiation, explain_parser_error, is_required
 from lightning_tying.tasks.sharing_source import SharingSource, is_path, read_sharing
 
@@ -130,8 +131,10 @@ def read_config(source: str | Path) -> dict[str, Any]:
         raise ConfigError(
             f"The config {source} does not exist (looked for in {Path(source).parent.resolve()})."
         ) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"The config {source} cannot be read: {error}.") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"The config {source} is not UTF-8 text (byte {error.start}).") from error
+    except OSError as error:
+        raise ConfigError(f"The config {source} cannot be read: {error.strerror}.") from error
     try:
         content = yaml.safe_load(text)
     except yaml.YAMLError as error:
@@ -140,7 +143,7 @@ def read_config(source: str | Path) -> dict[str, Any]:
         problem = getattr(error, "problem", None) or str(error).partition("\n")[0]
         raise ConfigError(f"{name}{line}: This is not YAML: {problem}.") from error
     if not isinstance(content, dict):
-        found = "empty" if content is None else f"a {type(content).__name__}"
+        found = "empty" if content is None else describe_value(content)
         raise ConfigError(f"{name}: A config is a mapping with `model`, `data` and `trainer`; this one is {found}.")
     return cast("dict[str, Any]", content)
 

@@ -14,6 +14,7 @@ from lightning_tying.errors import ConfigError
 from lightning_tying.tasks.network_source import Network
 from lightning_tying.tasks.optimization import LRSchedulerCallable, OptimizerCallable, default_optimizer
 from lightning_tying.tasks.sharing_source import Sharing
+from lightning_tying.tasks.task import check_part
 from lightning_tying.tasks.text_task import TextTask
 
 CLASSES_KEY = "classes"
@@ -39,6 +40,7 @@ class Classification(TextTask):
 
     monitor: ClassVar[str] = "val/accuracy"
     monitor_mode: ClassVar[Literal["min", "max"]] = "max"
+    reads: ClassVar[tuple[str, ...]] = ("input",)
 
     def __init__(
         self,
@@ -51,6 +53,7 @@ class Classification(TextTask):
         label_smoothing: float = 0.0,
     ) -> None:
         super().__init__()
+        check_part("Classification: `label_smoothing`", label_smoothing)
         self.label_smoothing = label_smoothing
         self.classes: tuple[str, ...] = ()
         self.accuracies = nn.ModuleDict()
@@ -110,6 +113,11 @@ class Classification(TextTask):
         if classes < 2:
             raise ConfigError(
                 f"The network gives {classes} logit for each input; a classifier gives one for each class."
+            )
+        if classes < len(self.classes):
+            raise ConfigError(
+                f"The network tells {classes} classes apart, and the data has {len(self.classes)}. "
+                f"Write classes: {len(self.classes)} under the network's init_args."
             )
         if stage not in self.accuracies:
             self.accuracies[stage] = MulticlassAccuracy(classes, average="micro").to(self.device)

@@ -43,6 +43,7 @@ class LanguageModeling(TextTask):
 
     monitor: ClassVar[str] = "val/bits_per_byte"
     monitor_mode: ClassVar[Literal["min", "max"]] = "min"
+    reads: ClassVar[tuple[str, ...]] = ("tokens",)
 
     def __init__(
         self,

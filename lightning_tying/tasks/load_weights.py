@@ -47,11 +47,13 @@ def _read(path: Path) -> Mapping[str, Any]:
         raise ConfigError(f"The weights {path} do not exist. `init_from` names a .ckpt file or a saved state dict.")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
+    except pickle.UnpicklingError as error:
+        raise ConfigError(f"{path} cannot be read as a checkpoint or a state dict of plain values.") from error
+    except (RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
         reason = str(error).partition("\n")[0]
         raise ConfigError(f"{path} cannot be read as a checkpoint or a state dict: {reason}") from error
     if not isinstance(content, Mapping):
-        raise ConfigError(f"{path} holds a {type(content).__name__}, not a checkpoint or a state dict.")
+        raise ConfigError(f"{path} holds an object of type {type(content).__name__}, not a checkpoint or a state dict.")
     return cast("Mapping[str, Any]", content)
 
 

@@ -45,7 +45,7 @@ def check_maker(make: Callable[[], nn.Module]) -> None:
         ConfigError: naming the missing argument.
     """
     if not callable(make):
-        raise ConfigError(f"`network` is a torch.nn.Module or makes one, not a {type(make).__name__}.")
+        raise ConfigError(f"`network` is a torch.nn.Module or makes one, not an object of type {type(make).__name__}.")
     try:
         parameters = inspect.signature(make).parameters.values()
     except (TypeError, ValueError):

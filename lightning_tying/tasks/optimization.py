@@ -113,12 +113,15 @@ def make_optimizer(module: nn.Module, optimizer: OptimizerCallable) -> Optimizer
     """Make the optimizer, with a parameter group for each policy of the spec.
 
     Raises:
-        ConfigError: nothing is left to train.
+        ConfigError: nothing is left to train, or the optimizer refuses its arguments.
     """
     groups = parameter_groups(module)
     if not groups:
         raise ConfigError("The module has no trainable parameter, so there is nothing to fit.")
-    made = optimizer([{"params": group["params"]} for group in groups])
+    try:
+        made = optimizer([{"params": group["params"]} for group in groups])
+    except (ValueError, TypeError) as error:
+        raise ConfigError(f"The optimizer cannot be made: {error}.") from error
     for target, group in zip(made.param_groups, groups, strict=True):
         target["lr"] = target["lr"] * group["lr_scale"]
         target[SCALE_KEY] = group["lr_scale"]

@@ -5,16 +5,14 @@ from __future__ import annotations
 import importlib
 import inspect
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, cast
-
-import yaml
+from typing import Any
 
 from lightning_tying.errors import ConfigError, TyingError
 from lightning_tying.spec.nearest import nearest_name
+from lightning_tying.tasks.config_lines import locate
 
-Place = tuple[str, int]
 GIVEN = ("params", "optimizer")  # what a task gives to optimizers and schedules itself
 
 
@@ -57,31 +55,6 @@ def explain_instantiation(error: Exception) -> TyingError:
         return cause
     lines = [line for line in str(cause).splitlines() if line.strip()]
     return ConfigError(lines[0] if lines else f"{type(cause).__name__} while the config was carried out.")
-
-
-def locate(files: Sequence[Path], word: str) -> str:
-    """`‹file›:‹line›: ` of the first place where a config has this word as a key or a value; else empty."""
-    for file in files:
-        try:
-            tree = yaml.compose(file.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
-        except (OSError, yaml.YAMLError):
-            continue
-        for text, line in _words(tree):
-            if text == word:
-                return f"{file}:{line}: "
-    return ""
-
-
-def _words(node: Any) -> Iterator[Place]:
-    if isinstance(node, yaml.ScalarNode):
-        yield str(cast(Any, node).value), node.start_mark.line + 1
-    elif isinstance(node, yaml.SequenceNode):
-        for item in cast("list[Any]", node.value):
-            yield from _words(item)
-    elif isinstance(node, yaml.MappingNode):
-        for key, value in cast("list[tuple[Any, Any]]", node.value):
-            yield from _words(key)
-            yield from _words(value)
 
 
 def _unknown_argument(text: str, found: re.Match[str], _known: tuple[str, ...]) -> tuple[str, str]:
@@ -128,6 +101,38 @@ def _wrong_type(text: str, found: re.Match[str], _known: tuple[str, ...]) -> tup
     return found[2].strip(), f"{key}expected {_readable(found[1])}, not {found[2].strip()}."
 
 
+def _none_of(text: str, found: re.Match[str], _known: tuple[str, ...]) -> tuple[str, str]:
+    key = _key_before(text, found.start())
+    kinds = re.findall(r"typing\.Literal\[[^\]]*\]|<class '[\w.]+'>|list\[[^\]]*\]", found[1])
+    wanted = list(dict.fromkeys(_readable(kind) for kind in kinds if "NoneType" not in kind and "Tensor" not in kind))
+    given = found[2].strip().partition(". Got value:")[0]
+    return given, f"{key}expected {' or '.join(wanted)}, not {given}."
+
+
+def _unrecognized(_text: str, found: re.Match[str], known: tuple[str, ...]) -> tuple[str, str]:
+    word = found[1].split()[0]
+    name = word.removeprefix("--").partition("=")[0]
+    if not word.startswith("--"):
+        hint = f" Give a run config by --config: --config {word}" if word.endswith((".yaml", ".yml")) else ""
+        return "", f"`{word}` belongs to no option.{hint}"
+    inside = [key for key in known if key.rpartition(".")[2] == name]
+    near = inside[0] if inside else nearest_name(name, list(known))
+    return "", f"There is no option `--{name}`.{f' Did you mean `--{near}`?' if near else ''}"
+
+
+def _no_mapping(text: str, found: re.Match[str], _known: tuple[str, ...]) -> tuple[str, str]:
+    return found[1], f"{_key_before(text, found.start())}expected a mapping, not {found[1]}."
+
+
+def _no_sharing(text: str, found: re.Match[str], _known: tuple[str, ...]) -> tuple[str, str]:
+    return "sharing", f"{_key_before(text, found.start())}{found[1]}."
+
+
+def _other_class(text: str, found: re.Match[str], _known: tuple[str, ...]) -> tuple[str, str]:
+    path = re.findall(r"Import path ([\w.]+) ", text[: found.start() + 1])[-1]
+    return path, f"{_key_before(text, found.start())}{path} is no {found[1]}. Write the class_path of one."
+
+
 def _required(_text: str, found: re.Match[str], _known: tuple[str, ...]) -> tuple[str, str]:
     names = [name.strip().partition(".")[2] or name.strip() for name in found[1].split(",")]
     return "", f"The run config has no `{'`, no `'.join(names)}`. Give it in a --config file or on the command line."
@@ -150,6 +155,11 @@ RULES: tuple[tuple[str, Any], ...] = (
     (r"does not accept option '([^']+)'", _unknown_key),
     (r"module '([\w.]+)' has no attribute '(\w+)'", _unknown_class),
     (r"No module named '([\w.]+)'", _unknown_module),
+    (r"Not of type SharingSource: ([^\n]*)", _no_sharing),
+    (r"does not correspond to a subclass of (\w+)", _other_class),
+    (r"unrecognized arguments: ([^\n]+)", _unrecognized),
+    (r"Unable to load config ['\"]([^\n]*)['\"]\n", _no_mapping),
+    (r"Subtypes: \[([^\n]*(?:'int'|'float'|'bool'|Literal)[^\n]*)\]\n[\s\S]*?Given value: ([^\n]*)", _none_of),
     (r"Expected a dot import path string: (\S+)", _no_path),
     (r"Expected (?:a|an) ([^\n]*?)\. Got value: ([^\n]*)", _wrong_type),
     (r"arguments are required: ([^\n.]+)(?:\n|$)", _required_argument),
@@ -168,7 +178,8 @@ def _class_before(text: str, end: int) -> str | None:
 
 
 def _key_before(text: str, end: int) -> str:
-    keys = re.findall(r'[Pp]arser key "([\w.]+)"', text[:end])
+    given = re.findall(r'[Pp]arser key "([\w.]+)"', text[:end])
+    keys = [key for place, key in enumerate(given) if place == 0 or key != given[place - 1]]
     return f"`{'.'.join(keys)}`: " if keys else ""
 
 
@@ -196,14 +207,19 @@ def _did_you_mean(word: str, names: Iterable[str]) -> str:
 
 
 def _example(key: str) -> str:
-    if "optimizer" in key:
-        return "torch.optim.AdamW"
-    if "scheduler" in key:
-        return "lightning_tying.tasks.WarmupCosine"
-    return "lightning_tying.models.DecoderLM"
+    examples = {
+        "optimizer": "torch.optim.AdamW",
+        "scheduler": "lightning_tying.tasks.WarmupCosine",
+        "callbacks": "lightning_tying.callbacks.ParameterSavings",
+        "logger": "lightning.pytorch.loggers.CSVLogger",
+        "data": "lightning_tying.data.Catalogs",
+    }
+    return next((path for word, path in examples.items() if word in key), "lightning_tying.models.DecoderLM")
 
 
 def _readable(kind: str) -> str:
+    if kind.startswith("typing.Literal["):
+        return "one of " + kind.removeprefix("typing.Literal[").removesuffix("]").replace("'", "")
     known = {"int": "a whole number", "float": "a number", "str": "a text", "bool": "true or false"}
     name = re.sub(r"<class '(?:[\w.]+\.)?(\w+)'>", r"\1", kind)
     return known.get(name, name)

@@ -6,7 +6,10 @@ is read at that moment, which is why a saved config or checkpoint holds the cont
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias, Union, cast
@@ -15,11 +18,13 @@ from jsonargparse.typing import (
     register_type,  # pyright: ignore[reportUnknownVariableType]  # typed in part
 )
 
-from lightning_tying.errors import ConfigError
+from lightning_tying.errors import ConfigError, TyingError
 from lightning_tying.spec.dumper import spec_to_data
+from lightning_tying.spec.nodes import LetValue
 from lightning_tying.spec.schema import SharingSpec
 
 PATH_ENDINGS = (".yaml", ".yml", ".json")
+_started_in: ContextVar[Path | None] = ContextVar("started_in", default=None)
 
 
 @dataclass(frozen=True)
@@ -37,17 +42,22 @@ class SharingSource:
 
     written: Any
     spec: SharingSpec | None = field(default=None)
-    error: ConfigError | None = field(default=None, compare=False)
+    error: TyingError | None = field(default=None, compare=False)
 
     def resolve(self) -> SharingSpec:
         """Return the draft of the spec.
 
         Raises:
             ConfigError: the file cannot be found.
+            SpecError: it cannot be read.
         """
         if self.error is not None:
             raise self.error
         return cast(SharingSpec, self.spec)
+
+    def with_let(self, let: Mapping[str, LetValue]) -> SharingSource:
+        """Put values in the place of those of the spec's `let`; an unknown name becomes a mistake of the draft."""
+        return self if self.spec is None else SharingSource(self.written, spec=SharingSpec.draft(self.spec, let=let))
 
 
 Sharing: TypeAlias = Union[SharingSource, dict[str, Any], str, Path]
@@ -62,6 +72,7 @@ def read_sharing(sharing: Sharing | SharingSpec) -> SharingSpec:
 
     Raises:
         ConfigError: the file cannot be found, or this is no sharing.
+        SpecError: the file cannot be read.
     """
     if isinstance(sharing, SharingSource):
         return sharing.resolve()
@@ -70,10 +81,11 @@ def read_sharing(sharing: Sharing | SharingSpec) -> SharingSpec:
     if isinstance(sharing, Path) or (isinstance(sharing, str) and is_path(sharing)):
         return _read_file(Path(sharing))
     if isinstance(sharing, str):
+        _refuse_bare_word(sharing)
         return SharingSpec.draft(sharing)
     if isinstance(sharing, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers without types
         return SharingSpec.draft(dict(cast("Mapping[str, Any]", sharing)))
-    raise ConfigError(f"`sharing` is a path, YAML text or a mapping, not a {type(sharing).__name__}.")
+    raise ConfigError(f"`sharing` is a path, YAML text or a mapping, not an object of type {type(sharing).__name__}.")
 
 
 def is_path(sharing: object) -> bool:
@@ -83,15 +95,40 @@ def is_path(sharing: object) -> bool:
     return isinstance(sharing, str) and "\n" not in sharing and sharing.strip().lower().endswith(PATH_ENDINGS)
 
 
+@contextmanager
+def started_here() -> Generator[None]:
+    """Let messages name files from the working directory of now, though a parser enters a config's folder."""
+    token = _started_in.set(Path.cwd())
+    try:
+        yield
+    finally:
+        _started_in.reset(token)
+
+
+def _refuse_bare_word(text: str) -> None:
+    if text.strip() and not any(sign in text for sign in "\n:{"):
+        kind = "a folder" if Path(text).is_dir() else "neither a spec nor the path of one"
+        raise ConfigError(f"`sharing`: {text.strip()} is {kind}. The path of a spec ends in .yaml, .yml or .json.")
+
+
+def _shown(path: Path) -> Path:
+    """How messages name a file: from where the program was started."""
+    start = _started_in.get()
+    if start is None or start == Path.cwd():
+        return path
+    whole = Path(os.path.abspath(path))
+    return whole.relative_to(start) if whole.is_relative_to(start) else whole
+
+
 def _read_file(path: Path) -> SharingSpec:
     if not path.is_file():
         beside = sorted(found.name for found in path.parent.glob("*.y*ml"))[:12] if path.parent.is_dir() else []
         hint = f" Beside it: {', '.join(beside)}." if beside else ""
         raise ConfigError(
-            f"The sharing file {path} does not exist (looked for in {path.parent.resolve()}).{hint} "
+            f"The sharing file {_shown(path)} does not exist (looked for in {path.parent.resolve()}).{hint} "
             "A path in a run config is relative to that config, on the command line to the working directory."
         )
-    return SharingSpec.draft(path)
+    return SharingSpec.draft(path, file=_shown(path))
 
 
 def _deserialize(written: object) -> SharingSource:
@@ -101,7 +138,7 @@ def _deserialize(written: object) -> SharingSource:
         raise ValueError("a path, YAML text or a mapping is expected")
     try:
         return SharingSource(written, spec=read_sharing(cast(Sharing, written)))
-    except ConfigError as error:
+    except TyingError as error:
         return SharingSource(written, error=error)
 
 

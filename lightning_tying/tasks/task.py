@@ -6,14 +6,16 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
 
 import lightning.pytorch as pl
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from typing_extensions import override
 
+from lightning_tying.errors import ConfigError
 from lightning_tying.spec.schema import SharingSpec
 from lightning_tying.tasks.network_source import Network, check_maker
 from lightning_tying.tasks.optimization import LRSchedulerCallable, OptimizerCallable, configure
@@ -29,10 +31,12 @@ class Task(TiedModule, pl.LightningModule):
     Attributes:
         monitor: the metric by which the best checkpoint is chosen.
         monitor_mode: whether a smaller or a larger value is better.
+        reads: what every batch must have.
     """
 
     monitor: ClassVar[str] = "val/loss"
     monitor_mode: ClassVar[Literal["min", "max"]] = "min"
+    reads: ClassVar[tuple[str, ...]] = ()
     network: nn.Module
 
     def setup_task(
@@ -74,6 +78,40 @@ class Task(TiedModule, pl.LightningModule):
         )
 
     @override
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        """Refuse batches for another task."""
+        self.check_batch(batch)
+
+    @override
+    def on_validation_batch_start(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
+        """Refuse batches for another task."""
+        self.check_batch(batch)
+
+    @override
+    def on_test_batch_start(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
+        """Refuse batches for another task."""
+        self.check_batch(batch)
+
+    @override
+    def on_predict_batch_start(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
+        """Refuse batches for another task."""
+        self.check_batch(batch)
+
+    def check_batch(self, batch: object) -> None:
+        """Refuse the batches of data that are made for another task.
+
+        Raises:
+            ConfigError: a batch lacks what this task reads.
+        """
+        found = list(cast("Mapping[str, Any]", batch)) if isinstance(batch, Mapping) else []
+        if any(name not in found for name in self.reads):
+            has = f"`{'`, `'.join(found)}`" if found else f"an object of type {type(cast(object, batch)).__name__}"
+            raise ConfigError(
+                f"{type(self).__name__} reads `{'`, `'.join(self.reads)}` from each batch, and the data gives {has}. "
+                "Choose the data's `task` that fits the model."
+            )
+
+    @override
     def forward(self, *inputs: Tensor) -> Tensor:
         """What the network says: logits."""
         return self.network(*inputs)
@@ -87,6 +125,16 @@ class Task(TiedModule, pl.LightningModule):
         """The trainer's datamodule; None without a trainer or without a datamodule."""
         trainer = getattr(self, "_trainer", None)
         return getattr(trainer, "datamodule", None)
+
+
+def check_part(what: str, part: float) -> None:
+    """Refuse what is no part of a whole.
+
+    Raises:
+        ConfigError: naming the argument.
+    """
+    if not 0 <= part <= 1:
+        raise ConfigError(f"{what} is a part, from 0 to 1, not {part}.")
 
 
 def _remember_arguments(task: Task) -> None:

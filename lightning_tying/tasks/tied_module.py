@@ -179,7 +179,7 @@ def build_network(build: Callable[[], nn.Module]) -> nn.Module:
     except TypeError as error:
         raise ConfigError(f"`network` could not be built: {error}.") from error
     if not isinstance(network, nn.Module):  # pyright: ignore[reportUnnecessaryIsInstance]  # a user's function
-        raise ConfigError(f"`network` must give a torch.nn.Module; it gave a {type(network).__name__}.")
+        raise ConfigError(f"`network` must give a torch.nn.Module; it gave an object of type {type(network).__name__}.")
     return network
 
 

@@ -18,6 +18,7 @@ from lightning_tying.tasks.decoding import TranslationStep, decode_greedily, dec
 from lightning_tying.tasks.network_source import Network
 from lightning_tying.tasks.optimization import LRSchedulerCallable, OptimizerCallable, default_optimizer
 from lightning_tying.tasks.sharing_source import Sharing
+from lightning_tying.tasks.task import check_part
 from lightning_tying.tasks.text_task import TextTask
 
 
@@ -46,6 +47,7 @@ class Translation(TextTask):
 
     monitor: ClassVar[str] = "val/loss"
     monitor_mode: ClassVar[Literal["min", "max"]] = "min"
+    reads: ClassVar[tuple[str, ...]] = ("source", "target")
 
     def __init__(
         self,
@@ -64,6 +66,7 @@ class Translation(TextTask):
         super().__init__()
         if beams < 1:
             raise ConfigError(f"Translation: `beams` is 1 or more, not {beams}.")
+        check_part("Translation: `label_smoothing`", label_smoothing)
         self.label_smoothing = label_smoothing
         self.beams = beams
         self.length_penalty = length_penalty

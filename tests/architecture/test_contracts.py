@@ -9,6 +9,12 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+LINT_HERE = """
+import sys
+sys.path.insert(0, ".")
+from importlinter.cli import lint_imports
+sys.exit(lint_imports(no_cache=True))
+"""
 LINT = Path(sys.executable).parent / "lint-imports"
 
 
@@ -28,10 +34,7 @@ def test_a_forbidden_import_is_caught(tmp_path: Path) -> None:
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     pipeline = tmp_path / "lightning_tying/passes/pipeline.py"
     pipeline.write_text("import lightning_tying.api\n" + pipeline.read_text(encoding="utf-8"), encoding="utf-8")
-    run = subprocess.run(
-        [sys.executable, "-c", "import sys; sys.path.insert(0, '.'); from importlinter.cli import lint_imports; sys.exit(lint_imports(no_cache=True))"],
-        cwd=tmp_path, capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
+    run = subprocess.run([sys.executable, "-c", LINT_HERE], cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert run.returncode != 0
     assert re.search(r"passes\.pipeline\s*->\s*lightning_tying\.api", run.stdout)
 

@@ -140,3 +140,36 @@ def test_the_line_that_resumes_names_the_new_checkpoint_once(capsys: pytest.Capt
     print_resume(words, Path("runs/x/last.ckpt"))
     line = capsys.readouterr().err.splitlines()[-1]
     assert line == "lightning-tying fit --config 'a b.yaml' --trainer.max_steps=3 --ckpt_path runs/x/last.ckpt"
+
+
+def test_let_replaces_a_value_of_the_spec(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "--config", RUN, "--let", "M=4"]) == 0
+    said = capsys.readouterr()
+    assert "layers.{0, 4}.attn.q.weight" in said.out
+    assert said.err == ""
+
+
+def test_a_spec_without_the_name_refuses_let(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "--config", RUN, "--let", "Q=4"]) == 2
+    assert "`Q` is not a name of let." in capsys.readouterr().err
+    assert main(["plan", "--config", RUN, "--let", "Q"]) == 2
+    assert "--let K=6" in capsys.readouterr().err
+
+
+def test_the_config_is_printed_with_status_0(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "--config", RUN, "--let", "M=4", "--print_config"]) == 0
+    assert "max_steps" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("word", "hint"),
+    [("--formt", "Did you mean `--format`?"), ("--max_steps", "Did you mean `--trainer.max_steps`?")],
+)
+def test_an_unknown_option_names_the_nearest(word: str, hint: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "--config", RUN, word, "3"]) == 2
+    assert hint in capsys.readouterr().err
+
+
+def test_a_config_without_its_option_is_told_how(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "run.yaml"]) == 2
+    assert "--config run.yaml" in capsys.readouterr().err

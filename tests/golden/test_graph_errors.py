@@ -16,6 +16,7 @@ from lightning_tying.errors import SpecError
 from lightning_tying.graph.inventory import take_inventory
 from lightning_tying.passes.pipeline import plan_graph
 from lightning_tying.spec.loader import load_spec
+from lightning_tying.spec.schema import SharingSpec
 from tests import trees
 
 ROWS: list[dict[str, Any]] = yaml.safe_load((Path(__file__).parent / "graph_errors.yaml").read_text(encoding="utf-8"))
@@ -72,6 +73,8 @@ MODELS: Mapping[str, Callable[[], nn.Module]] = {
 
 def write_spec(row: Mapping[str, Any]) -> str:
     lines = ["version: 1"]
+    if "root" in row:
+        lines.append(f"root: {row['root']}")
     if "let" in row:
         lines.append(f"let: {row['let']}")
     lines += ["share:", *(f"  - {entry}" for entry in row["spec"])]
@@ -85,7 +88,7 @@ def test_the_mistake_is_told(row: Mapping[str, Any]) -> None:
     module = MODELS[row.get("model", "plain")]()
 
     with pytest.raises(SpecError) as caught:
-        plan_graph(load_spec(write_spec(row)), take_inventory(module))
+        plan_graph(SharingSpec.draft(write_spec(row)), take_inventory(module))
 
     told = [(problem.code, problem.location.line, problem.text) for problem in caught.value.problems]
     assert told == [(row["number"], row["line"], row["message"])]
@@ -119,3 +122,74 @@ def test_all_mistakes_are_told_at_once() -> None:
     assert [problem.code for problem in caught.value.problems] == ["25", "50", "60", "lowering", "82"]
     assert [problem.location.line for problem in caught.value.problems] == [3, 4, 5, 6, 7]
     assert caught.value.__notes__ == ["refused by check_shapes"]
+
+
+def tell(source: str | Mapping[str, Any], module: nn.Module | None = None) -> list[tuple[str, object, str]]:
+    """Number, place and beginning of every mistake of a file and of the model."""
+    with pytest.raises(SpecError) as caught:
+        plan_graph(SharingSpec.draft(source), take_inventory(module or plain()))
+    found = caught.value.problems
+    return [(problem.code, problem.location.line or problem.location.path, problem.text[:24]) for problem in found]
+
+
+MISTAKES = """\
+version: 1
+shres: 3
+let: {K: 3, d0: 4}
+share:
+  - layers.{l}.atn.q.weight = A[l]
+  - layers.{l}.norm.weight = N[k]
+  - {sites: "layers.{l}.mlp.up.weight", equals: "low_rank(in)", where: l > }
+  - sites: layers.{l}.mlp.down.weight
+    equals: D
+    excepts: x
+    init: avg
+  - {sites: "layers.{l}.attn.q.weight", equals: "Q[l % K]", equals: "R"}
+  - head.weight = E[1]
+  - bn.weight = E
+  - {sites: layers.0.attn.k.weight, equals: "c[1]", penalty: 2}
+  - layers.{l}.attn.k.weight = B[l / 2]
+parameters:
+  Q: {lr: -1}
+  N: {lr: 2}
+  Z: {lr: 2}
+  E:
+    init: avg
+    dtype: f32
+"""
+
+
+def test_one_mistake_hides_no_other_and_makes_none() -> None:
+    """`Q` and `N` are named by refused entries, so nothing says that no equation reads them."""
+    found = tell(MISTAKES)
+
+    assert [(code, place) for code, place, _ in found] == [
+        ("9", 2), ("22", 3), ("25", 5), ("46", 6), ("52", 7), ("23", 7), ("11", 10), ("79", 11), ("4", 12), ("47", 14),
+        ("85", 15), ("50", 16), ("84", 18), ("86", 20), ("79", 22), ("84", 23),
+    ]  # fmt: skip
+
+
+def test_mistakes_of_a_mapping_are_in_the_order_of_its_entries() -> None:
+    content = {
+        "share": ["layers.{l}.atn.q.weight = A", "head.weight = E[", "embed.weight = E[1 / 2]", {"sites": {"a"}}],
+        "parameters": {"E": {"lr": "x"}},
+    }
+
+    assert [place for _, place, _ in tell(content)] == [
+        "share[0]",
+        "share[1]",
+        "share[2]",
+        "share[3].sites",
+        "parameters.E",
+    ]
+
+
+@pytest.mark.parametrize("head", ["version: 3", "root: a.{l}"])
+def test_without_version_or_root_no_pattern_is_looked_up(head: str) -> None:
+    assert len(tell(f"{head}\nshare: [no.such.site = W]\n")) == 1
+
+
+def test_a_wrong_name_of_let_spoils_only_the_entries_that_use_it() -> None:
+    found = tell("let: {K: }\nshare:\n  - layers.{l}.norm.weight = N[l % K]\n  - no.such = W\n")
+
+    assert [(code, place) for code, place, _ in found] == [("7", 1), ("25", 4)]

@@ -23,14 +23,14 @@ network = RecurrentLM(vocab_size=30, dim=8, depth=2)
 tie(network, {"share": [{"tie": ["embed.weight", "head.weight"]}]})
 module, optimizer = fabric.setup(network, torch.optim.AdamW(network.parameters(), lr=0.01))
 for step in range(3):
-    tokens = torch.randint(0, 30, (4, 9), generator=torch.Generator().manual_seed(step))[fabric.global_rank :: fabric.world_size]
+    generator = torch.Generator().manual_seed(step)
+    tokens = torch.randint(0, 30, (4, 9), generator=generator)[fabric.global_rank :: fabric.world_size]
     loss = torch.nn.functional.cross_entropy(module(tokens[:, :-1]).flatten(0, 1), tokens[:, 1:].flatten())
     fabric.backward(loss)
     optimizer.step()
     optimizer.zero_grad()
 verify(network)
 assert network.head.weight is network.embed.weight
-fabric.save(f"{sys.argv[1]}/rank{fabric.global_rank}.ckpt", {"network": module}) if fabric.world_size == 1 else None
 torch.save(network.embed.weight.detach(), f"{sys.argv[1]}/rank{fabric.global_rank}.pt")
 """
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule, Trainer, seed_everything
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import DataLoader, IterableDataset
 
@@ -38,8 +38,9 @@ class GlobalBatches(IterableDataset[Tensor]):
 
 
 class Model(TiedModule, LightningModule):
-    def __init__(self) -> None:
+    def __init__(self, out: Path) -> None:
         super().__init__()
+        self.out = out
         self.network = DecoderLM(vocab_size=VOCABULARY, dim=16, depth=4, heads=2)
         self.tie_network(SPEC)
         self.losses: list[float] = []
@@ -53,6 +54,12 @@ class Model(TiedModule, LightningModule):
     def configure_optimizers(self) -> Any:
         return torch.optim.AdamW(self.parameters(), lr=1e-2)
 
+    def on_train_end(self) -> None:
+        """Here and not after `fit`, which only the first of spawned processes comes back from."""
+        verify(self.network)
+        weights = {name: parameter.detach() for name, parameter in self.network.named_parameters()}
+        torch.save({"weights": weights, "losses": self.losses}, self.out / f"rank{self.global_rank}.pt")
+
     def train_dataloader(self) -> DataLoader[Tensor]:
         return DataLoader(GlobalBatches(self.global_rank, self.trainer.world_size), batch_size=None)
 
@@ -60,16 +67,15 @@ class Model(TiedModule, LightningModule):
 def train(out: Path, devices: int, strategy: str) -> None:
     seed_everything(1, verbose=False)
     torch.set_num_threads(1)
-    model = Model()
+    model = Model(out)
     trainer = Trainer(
         accelerator="cpu", devices=devices, strategy=strategy, max_epochs=1, logger=False, enable_checkpointing=False,
         enable_progress_bar=False, enable_model_summary=False, use_distributed_sampler=False,
     )  # fmt: skip
     trainer.fit(model)
     verify(model.network)
-    parameters: dict[str, nn.Parameter] = dict(model.network.named_parameters())
-    saved = {"weights": {name: p.detach() for name, p in parameters.items()}, "losses": model.losses}
-    torch.save(saved, out / f"rank{trainer.global_rank}.pt")
+    first = torch.load(out / "rank0.pt", weights_only=True)["weights"]
+    assert all(torch.equal(first[name], parameter) for name, parameter in model.network.named_parameters())
 
 
 if __name__ == "__main__":

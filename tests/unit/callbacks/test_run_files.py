@@ -12,7 +12,9 @@ from lightning.pytorch import LightningModule, Trainer
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from lightning_tying.callbacks import PlainProgress, RunCheckpoint, SaveOnInterrupt
+from lightning_tying.callbacks.plain_progress import PlainProgress
+from lightning_tying.callbacks.run_checkpoint import RunCheckpoint
+from lightning_tying.callbacks.save_on_interrupt import SaveOnInterrupt
 
 
 class Net(LightningModule):

@@ -62,6 +62,23 @@ def test_resume_sees_exactly_the_batches_that_were_left(make_catalogs, tmp_path,
     assert resumed.seen == whole[steps:]
 
 
+class Scheduled(Recorder):
+    """Asks for the number of steps, for which Lightning makes the loader before it restores the loops."""
+
+    def configure_optimizers(self):
+        assert self.trainer.estimated_stepping_batches == 30
+        return super().configure_optimizers()
+
+
+@pytest.mark.parametrize("steps", [9, 10, 15])
+def test_resume_keeps_the_position_where_a_schedule_asks_for_the_steps(make_catalogs, tmp_path, steps):
+    options = {"limit_train_batches": 10}
+    whole = fit(make_catalogs(), tmp_path / "whole", Scheduled(), **options).seen
+    checkpoint = tmp_path / "whole" / f"step={steps}.ckpt"
+    resumed = fit(make_catalogs(), tmp_path / "resumed", Scheduled(), checkpoint=checkpoint, **options)
+    assert resumed.seen == whole[steps:]
+
+
 def test_resume_over_whole_epochs(make_catalogs, tmp_path):
     length = len(make_catalogs().train_dataloader())
     whole = fit(make_catalogs(), tmp_path / "whole", max_epochs=2).seen

@@ -68,10 +68,10 @@ def test_twice_keeps_trained_values(tower, init):
 def test_another_spec_is_refused(tower, spec):
     tie(tower, spec)
     before = snapshot(tower)
-    with pytest.raises(ApplyError, match=r"already tied by another spec\. Untie it first: untie\(module\)"):
+    with pytest.raises(ApplyError, match=r"another spec\. Its spec has no .* `embed\.weight`\. Untie it first: "):
         tie(tower, {"share": [{"tie": ["embed.weight", "head.weight"]}]})
     other = Plan(read_state(tower).plan.spec, read_state(tower).plan.graph, ())
-    with pytest.raises(ApplyError, match="Untie it first"):
+    with pytest.raises(ApplyError, match="steps are not those of its graph"):
         tie(tower, other)
     assert_unchanged(tower, before)
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import nn
 
 from lightning_tying.api import get_plan, tie
 from lightning_tying.errors import ConflictError
-from lightning_tying.lowering.checkpoint import drop_aliases, fill_aliases
+from lightning_tying.lowering.checkpoint import check_conflicts, drop_aliases, fill_aliases, refuse_conflicts
 
 
 def test_drop_then_fill(tower, spec):
@@ -39,3 +40,37 @@ def test_what_is_no_tensor_is_left_to_torch(tower, spec):
     tie(tower, spec)
     state = tower.state_dict() | {"head.weight": "broken"}
     assert "head.weight" not in drop_aliases(state, get_plan(tower))
+
+
+class Around(nn.Module):
+    """A module that is loaded before its tied child, as a LightningModule's own parameters are."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.before, self.network = nn.Linear(2, 2), network
+        self.register_load_state_dict_pre_hook(refuse_conflicts)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("assign", [False, True])
+def test_a_conflict_in_a_child_leaves_nothing_half_loaded(tower, new_tower, spec, compiled, assign):
+    tie(tower, spec)
+    wrap = (lambda m: torch.compile(m, backend="eager")) if compiled else (lambda m: m)
+    around, other = Around(wrap(tower)), Around(wrap(new_tower()))
+    before = {key: value.clone() for key, value in around.state_dict().items()}
+    places = [id(p) for p in around.parameters()]
+    with pytest.raises(ConflictError, match="`E` is one parameter"):
+        around.load_state_dict(other.state_dict(), assign=assign)
+    assert all(torch.equal(value, before[key]) for key, value in around.state_dict().items())
+    assert [id(p) for p in around.parameters()] == places
+    around.load_state_dict(around.state_dict())
+
+
+def test_conflicts_of_all_tied_modules_are_told_at_once(new_tower, spec):
+    pair = nn.ModuleDict({"a": new_tower(), "b": new_tower()})
+    state = {f"module.{key}": value.clone() for key, value in pair.state_dict().items()}
+    tie(pair["a"], spec)
+    tie(pair["b"], spec)
+    with pytest.raises(ConflictError) as error:
+        check_conflicts(pair, state, "module.")
+    assert str(error.value).count("`E` is one parameter") == 2

@@ -5,12 +5,13 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+from dataclasses import replace
 
 import pytest
 
 from lightning_tying.api import make_plan, tie
-from lightning_tying.errors import ConfigError
-from lightning_tying.lowering.plan import Plan
+from lightning_tying.errors import ApplyError, ConfigError
+from lightning_tying.lowering.plan import Alias, Plan
 
 TEXT = """\
 plan: 3 aliases
@@ -66,3 +67,40 @@ def test_html(plan):
 def test_what_is_no_plan(data):
     with pytest.raises(ConfigError):
         Plan.from_dict(data)
+
+
+CORRUPT = {
+    "unknown alias": (("steps", 0, "alias"), "x"),
+    "no step": (("steps",), []),
+    "name": (("graph", "groups", 0, "name", "family"), 3),
+    "no use": (("graph", "groups", 0, "uses"), []),
+    "site": (("graph", "groups", 0, "uses", 0, "site"), None),
+    "init": (("graph", "groups", 0, "policy", "init"), "svdd"),
+    "init site": (("graph", "groups", 0, "policy", "init_sites"), [3]),
+    "lr": (("graph", "groups", 0, "policy", "lr"), "x"),
+    "shape": (("graph", "groups", 0, "meta", "shape"), ["x"]),
+    "negative shape": (("graph", "private", 0, "meta", "shape"), [-1]),
+    "dtype": (("graph", "private", 0, "meta", "dtype"), [1]),
+    "trainable": (("graph", "groups", 0, "meta", "trainable"), 3),
+    "private": (("graph", "private", 0, "fqn"), {}),
+}
+
+
+@pytest.mark.parametrize("what", CORRUPT)
+def test_a_damaged_file_is_refused(plan, what):
+    data = json.loads(json.dumps(plan.to_dict()))
+    path, value = CORRUPT[what]
+    place = data
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = value
+    with pytest.raises(ConfigError, match=r"Pass what Plan\.to_dict\(\) returned"):
+        Plan.from_dict(data)
+
+
+@pytest.mark.parametrize("wrong", [{"graph": None}, {"steps": None}, {"steps": (Alias("9.weight", "0.weight"),)}])
+def test_a_plan_made_by_hand_is_checked_before_it_is_applied(plan, tower, wrong):
+    before = [id(p) for p in tower.parameters()]
+    with pytest.raises(ApplyError, match="steps are not those of its graph"):
+        tie(tower, replace(plan, **wrong))
+    assert [id(p) for p in tower.parameters()] == before

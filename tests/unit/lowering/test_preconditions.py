@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from lightning_tying.api import discover, get_plan, make_plan, report_savings, tie, untie, verify
-from lightning_tying.errors import ApplyError
+from lightning_tying.errors import ApplyError, TieBroken
 
 
 @pytest.fixture
@@ -56,6 +56,21 @@ def test_sharded(tower, spec, process_group):
     fully_shard(tower.layers[1]["up"], mesh=mesh)
     with pytest.raises(ApplyError, match=r"`layers\.1\.up` is sharded already"):
         tie(tower, spec)
+
+
+def test_one_member_sharded_by_itself(tower, spec, process_group):
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import fully_shard
+
+    plan = tie(tower, spec)
+    fully_shard(tower.head, mesh=init_device_mesh("cpu", (1,)))
+    with pytest.raises(TieBroken, match=r"fully_shard took one of embed.weight and head.weight .* fully_shard\(\[one"):
+        verify(tower)
+    before = tower.head.weight, tower.embed.weight
+    for source in (spec, plan):
+        with pytest.raises(ApplyError, match="fully_shard took one of"):
+            tie(tower, source)
+    assert tower.head.weight is before[0] and tower.embed.weight is before[1]
 
 
 def test_drawn_init_reaches_sharded_meta_parameters(new_tower, process_group):

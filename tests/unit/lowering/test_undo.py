@@ -36,8 +36,48 @@ def test_some(tower, spec):
     tower.to_empty(device="cpu")
     verify(tower)
     assert tower.head.weight is not tower.embed.weight
-    with pytest.raises(ApplyError, match="have been untied"):
-        tie(tower, spec)
+
+
+@pytest.mark.parametrize("again", ["spec", "plan", "permuted"])
+@pytest.mark.parametrize("gone", [["head.weight", "layers.0.up.weight"], ["embed.weight"], ["layers.3.up.bias"]])
+def test_tied_again_by_the_whole_plan(tower, spec, again, gone):
+    plan = tie(tower, spec)
+    shared, optimized = tower.head.weight, tower.layers[2]["up"].weight
+    untie(tower, gone)
+    with torch.no_grad():
+        for site in gone:
+            tower.get_parameter(site).add_(1)
+    kept = tower.embed.weight if "head.weight" in gone else tower.head.weight
+    value = kept.detach().clone()
+    source = {"spec": spec, "plan": plan, "permuted": {"share": spec["share"][::-1]}}[again]
+    assert tie(tower, source) is plan and get_plan(tower) is plan
+    verify(tower)
+    assert tower.head.weight is tower.embed.weight is shared and torch.equal(shared, value)
+    assert tower.layers[0]["up"].weight is optimized  # what was left of the group, which an optimizer may hold
+    tower.head.reset_parameters()
+    assert torch.equal(tower.embed.weight, value)  # one initializer for each parameter again
+    tower.to_empty(device="cpu")
+    verify(tower)
+
+
+def test_the_rest_is_a_plan_of_its_own(tower, spec):
+    whole = tie(tower, spec)
+    untie(tower, ["head.weight"])
+    rest = get_plan(tower)
+    assert tie(tower, rest) is rest and tower.head.weight is not tower.embed.weight
+    with pytest.raises(ApplyError, match="also has the shared parameter `E`"):
+        tie(tower, {"share": spec["share"][1:]})
+    assert tie(tower, whole) is whole
+
+
+def test_an_untied_site_of_another_shape_is_not_tied_again(tower, spec):
+    plan = tie(tower, spec)
+    untie(tower, ["head.weight"])
+    tower.head.weight = nn.Parameter(torch.zeros(5, 8))
+    layers = [id(p) for p in tower.parameters()]
+    with pytest.raises(ApplyError, match=r"`E`: embed.weight is \[12, 8\] and head.weight \[5, 8\]"):
+        tie(tower, plan)
+    assert [id(p) for p in tower.parameters()] == layers and get_plan(tower) is not plan
 
 
 def test_untied_owner_hands_over(tower):

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrize, prune
 
-from lightning_tying.api import get_plan, tie, verify
+from lightning_tying.api import get_plan, tie, untie, verify
 from lightning_tying.errors import ApplyError, TieBroken
 
 
@@ -56,7 +56,7 @@ def resized(module):
 
 
 BREAKS = {
-    replace: r"`E`: head.weight does not read the parameter of embed.weight any more; the parameter of Linear or",
+    replace: r"`E`: head.weight does not read the parameter of embed.weight any more; the parameter of one of",
     parametrized: r"`E`: head.weight is not a parameter any more: a parametrization was registered",
     lambda m: nn.utils.weight_norm(m.head): "weight_norm replaced it",
     lambda m: prune.random_unstructured(m.head, "weight", 0.5): "pruning or spectral_norm",
@@ -89,6 +89,22 @@ def test_all_broken_groups_at_once_with_the_remedy(tower, spec):
     assert "`E`" in text and "`block[up.bias, 0]`" in text and "tie(module, get_plan(module))" in text
     tie(tower, get_plan(tower))
     verify(tower)
+
+
+def test_the_remedy_is_told_only_where_it_works(tower, spec):
+    tie(tower, spec)
+    nn.utils.weight_norm(tower.head)
+    with pytest.raises(TieBroken) as error:
+        verify(tower)
+    assert "Remove weight_norm" in str(error.value) and "To tie again" not in str(error.value)
+
+
+def test_a_part_that_is_untied_by_itself(tower):
+    parent = nn.ModuleDict({"tower": tower})
+    tie(parent, {"share": [{"tie": ["tower.embed.weight", "tower.head.weight"]}]})
+    untie(tower)
+    with pytest.raises(TieBroken, match=r"tower.head.weight does not read .* untied or tied in a part"):
+        verify(parent)
 
 
 def test_removed_layers(tower, spec):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 
+import torch
 from torch import nn
 
 from lightning_tying.api import discover, make_plan, report_savings, tie
+from lightning_tying.reports.measured import measure_savings
 
 SPEC = """
 share:
@@ -57,3 +59,49 @@ def test_nothing_shared():
 
 def test_a_model_without_parameters():
     assert str(report_savings(discover(nn.ReLU()))).endswith("0 -> 0 parameters (0 % saved)")
+
+
+def test_a_hundred_groups_are_a_few_rows_that_add_up():
+    module = nn.Sequential(*[nn.Linear(3, 3) for _ in range(200)])
+    plan = make_plan(module, {"share": ["{i}.weight = W[i % 100]", "*.bias = b"]})
+    report = report_savings(plan)
+    rows = report.tables()[0].rows
+    assert rows == (("W[…] (100)", "3 × 3", "200", "900", "900"), ("b", "3", "200", "3", "597"))
+    assert len(str(report).splitlines()) < 15 and len(report.to_dict()["groups"]) == 101
+
+
+def test_unnamed_ties_fold_by_their_numbers_and_the_rest_is_summed():
+    module = nn.ModuleDict({f"part{i}": nn.Linear(i + 2, 1) for i in range(40)})
+    twin = nn.ModuleDict({"a": module, "b": nn.ModuleDict({f"part{i}": nn.Linear(i + 2, 1) for i in range(40)})})
+    report = report_savings(make_plan(twin, {"share": ["{x:a|b}.{n}.weight = W[n]"]}))
+    rows = report.tables()[0].rows
+    assert len(rows) == 13 and rows[0][0] == "W[part39]" and rows[-1][:3] == ("28 more", "", "56")
+    assert sum(int(row[4].replace(",", "")) for row in rows) == report.before.parameters - report.after.parameters
+
+
+class Odd(nn.Module):
+    """Every kind of tensor that a count may forget."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b, self.c = nn.Linear(4, 4), nn.Linear(4, 4), nn.Linear(4, 4).half()
+        self.c2 = self.c  # one module at two paths
+        self.b.bias.requires_grad_(False)
+        self.table = nn.Parameter(torch.arange(5), requires_grad=False)
+        self.same_table = self.table
+        self.wave = nn.Parameter(torch.zeros(2, dtype=torch.complex64))
+        self.norm = nn.BatchNorm1d(4)  # three buffers
+        self.scalar = nn.Parameter(torch.tensor(1.0))
+
+
+def test_every_parameter_is_counted():
+    for ties in (["a.weight", "b.weight"], ["a.bias", "norm.bias"]):
+        module = Odd()
+        before = sum(p.numel() for p in module.parameters())
+        plan = make_plan(module, {"share": [{"tie": ties}]})
+        assert tie(module, plan) is plan
+        for report in (report_savings(plan), report_savings(discover(module)), measure_savings(module)):
+            assert report.after.parameters == sum(p.numel() for p in module.parameters())
+            assert report.after.trainable == sum(p.numel() for p in module.parameters() if p.requires_grad)
+            assert report.after.parameter_bytes == sum(p.numel() * p.itemsize for p in module.parameters())
+            assert report.before.parameters == before + 4 * 4 + 4  # `c2` counts as places of their own

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
+import re
 
-from lightning_tying.errors import SpecError
+import pytest
+import yaml
+
+from lightning_tying.errors import Problem, SpecError
 from lightning_tying.spec.tree import Fields, Items, Leaf
 from lightning_tying.spec.yaml_reader import read_yaml
 from lightning_tying.spec.yaml_text import quote_yaml, resolve_plain
@@ -83,3 +86,47 @@ def test_all_tags_and_anchors_at_once():
 )
 def test_quoted_text_is_read_back(text):
     assert read_yaml(quote_yaml(text), None, []).value == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "share: [a.w = W, {tie: ['b.w', \"c.w\"], name: T}]\n",
+        "share:\n  - layers.{l}.{name*} = block[name, l % 3]  # a comment\n",
+        "share:\n  - sites: a.w\n    equals: >-\n      W +\n      V\n",
+        '{"share": ["a.w = W"], "let": {"K": 3, "of": {"x": [1, 1e-3, true, null]}}}',
+        "---\nshare:\r\n- |\n  a.w = W\n...\n",
+        "let: {a: , b: ~, c: 'yes', d: yes}\nshare: []\n",
+        "share:\n  - a.w\n    = W\n  - {sites: a.w, equals: f(T, 3)}\nparameters:\n  W: {lr: 1}\n  W: {lr: 2}\n",
+    ],
+)
+def test_libyaml_and_pyyaml_read_the_same(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    fast: list[Problem] = []
+    slow: list[Problem] = []
+    first = read_yaml(text, None, fast)
+    monkeypatch.setattr(yaml, "__with_libyaml__", False)
+
+    assert read_yaml(text, None, slow) == first
+    assert slow == fast
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("share:\n\t- a.w = W\n", "a tab stands where YAML takes spaces only"),
+        ("share:\n  - 'a.w' = W\n", 'Quotes hold the whole text or none of it. Write - "a.w = W"'),
+        ('share:\n  - "a.w = W\n', "a quote has no end"),
+        ("share:\n  - `a.w = W\n", "must be quoted"),
+    ],
+)
+def test_what_yaml_stumbles_over_is_named(text: str, message: str) -> None:
+    with pytest.raises(SpecError, match=re.escape(message)):
+        read_yaml(text, None, [])
+
+
+def test_a_mistake_says_where_in_the_data_it_lies() -> None:
+    problems: list[Problem] = []
+
+    read_yaml("share:\n  - a.w = W\n  - sites: b.w\n    init: {W: mean, W: first}\n", None, problems)
+
+    assert [(problem.location.line, problem.location.path) for problem in problems] == [(4, "share[1].init")]

@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from lightning_tying.errors import ConfigError, SpecError
-from lightning_tying.tasks import LanguageModeling, build
+from lightning_tying.tasks import LanguageModeling
+from lightning_tying.tasks.build import build
 
 
 def config(**changes: Any) -> dict[str, Any]:

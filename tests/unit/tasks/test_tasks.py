@@ -15,7 +15,8 @@ from torch.utils.data import DataLoader
 
 from lightning_tying.errors import ConfigError
 from lightning_tying.models import ConvNet, DecoderLM, EncoderDecoder
-from lightning_tying.tasks import Classification, LanguageModeling, Translation, build
+from lightning_tying.tasks import Classification, LanguageModeling, Translation
+from lightning_tying.tasks.build import build
 from lightning_tying.vocab import SharedVocabulary
 
 TEXTS = {"de": ["guten tag", "gute nacht", "tag und nacht"], "en": ["good day", "good night", "day and night"]}
