@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Literal
+from typing import Any, Literal
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
@@ -34,7 +34,24 @@ class RunCheckpoint(ModelCheckpoint):
         )
 
     @override
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Save the step that `max_steps` ends with.
+
+        At the end of training Lightning calls the epoch finished, and a longer run that goes on from there would begin
+        the next one.
+        """
+        super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
+        if trainer.global_step == trainer.max_steps:
+            self._save_last(trainer)
+
+    @override
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Save the last step, unless that was done or nothing is to be written (`fast_dev_run`)."""
-        if not self._should_skip_saving_checkpoint(trainer):
+        """Save the last step, unless that was done."""
+        if trainer.global_step != trainer.max_steps:
+            self._save_last(trainer)
+
+    def _save_last(self, trainer: Trainer) -> None:
+        if not self._should_skip_saving_checkpoint(trainer):  # `fast_dev_run`, or saved already
             self._save_last_checkpoint(trainer, self._monitor_candidates(trainer))

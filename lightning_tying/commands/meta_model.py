@@ -24,6 +24,12 @@ class ModelOnlyCLI(TyingCLI):
     def __init__(self, args: list[str]) -> None:
         super().__init__(args=args, seed_everything_default=False)
 
+    @staticmethod
+    @override
+    def subcommands() -> dict[str, set[str]]:
+        """Only `fit`: preparing the other parsers would take as long again."""
+        return {"fit": TyingCLI.subcommands()["fit"]}
+
     @override
     def _set_seed(self) -> None:
         """Draw nothing: tensors on the meta device have no values."""

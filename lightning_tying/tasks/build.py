@@ -41,6 +41,8 @@ def build(config: str | Path | Mapping[str, Any]) -> LightningModule:
         ConfigError: the config is wrong: where, and what to write.
         SpecError: the sharing spec is wrong, or does not fit the network.
     """
+    if not isinstance(config, str | Path | Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers without types
+        raise ConfigError(f"build takes a path, YAML text or a mapping, not an object of type {type(config).__name__}.")
     file = Path(cast("str | Path", config)) if is_path(config) else None
     whole = dict(config) if isinstance(config, Mapping) else read_config(config if file is None else file)
     sections = {"model": whole} if "class_path" in whole else {k: whole[k] for k in ("model", "data") if k in whole}
@@ -133,8 +135,9 @@ def read_config(source: str | Path) -> dict[str, Any]:
         ) from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"The config {source} is not UTF-8 text (byte {error.start}).") from error
-    except OSError as error:
-        raise ConfigError(f"The config {source} cannot be read: {error.strerror}.") from error
+    except (OSError, ValueError) as error:  # a ValueError for a name with a null character
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError(f"The config {str(source)!r} cannot be read: {reason}.") from error
     try:
         content = yaml.safe_load(text)
     except yaml.YAMLError as error:

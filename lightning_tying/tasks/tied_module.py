@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -15,6 +15,7 @@ from typing_extensions import override
 
 from lightning_tying.api import tie, verify
 from lightning_tying.errors import ConfigError, SpecError, TieBroken
+from lightning_tying.lowering.checkpoint import refuse_conflicts
 from lightning_tying.lowering.plan import Plan
 from lightning_tying.lowering.state import find_tied
 from lightning_tying.spec.dumper import dump_spec, spec_to_data
@@ -72,6 +73,7 @@ class TiedModule(Base):
         self._tied_spec = None if sharing is None else read_sharing(sharing)
         if build is not None and self._tied_spec is not None and self._tied_spec.problems:
             raise SpecError(self._tied_spec.problems)  # the network that would show more is not there yet
+        self._refuse_conflicts()
         self._build_network = build
         self._init_from = init_from
         self._network_ready = False
@@ -159,6 +161,12 @@ class TiedModule(Base):
         if self._tied_spec is not None:
             tie(self.tied_network, self._tied_spec)
         self._network_ready = True
+
+    def _refuse_conflicts(self) -> None:
+        """Look at a checkpoint as a whole: the network's own hook comes after its siblings have been loaded."""
+        hooks = cast("Iterable[object]", self._load_state_dict_pre_hooks.values())
+        if all(getattr(hook, "hook", None) is not refuse_conflicts for hook in hooks):
+            self.register_load_state_dict_pre_hook(refuse_conflicts)
 
     def _remember_spec(self) -> None:
         """Write the spec's content into hparams, so that `load_from_checkpoint` needs no file."""

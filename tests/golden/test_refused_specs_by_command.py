@@ -12,7 +12,6 @@ import pytest
 import yaml
 
 from lightning_tying.cli import main
-from lightning_tying.commands.meta_model import ModelOnlyCLI
 
 FILE = Path(__file__).with_name("refused_specs.yaml")
 CASES: list[dict[str, Any]] = yaml.safe_load(FILE.read_text(encoding="utf-8"))
@@ -24,13 +23,6 @@ model:
       class_path: lightning_tying.models.DecoderLM
       init_args: {vocab_size: 100, dim: 16, depth: 6, heads: 2}
 """
-
-
-@pytest.fixture(autouse=True)
-def one_parser(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`plan` parses like `fit`; the parsers of the other subcommands take half of the time and are never asked."""
-    fit = ModelOnlyCLI.subcommands()["fit"]
-    monkeypatch.setattr(ModelOnlyCLI, "subcommands", staticmethod(lambda: {"fit": fit}))
 
 
 @pytest.mark.parametrize("case", CASES, ids=[f"{case['number']}-{i}" for i, case in enumerate(CASES)])

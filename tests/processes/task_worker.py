@@ -12,9 +12,9 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
-from lightning.pytorch.callbacks import ModelCheckpoint
 
 from lightning_tying import build, verify
+from lightning_tying.callbacks.run_checkpoint import RunCheckpoint
 from lightning_tying.data import TextFiles
 from lightning_tying.tasks import LanguageModeling
 
@@ -52,7 +52,7 @@ def make_trainer(out: Path, devices: int, **options: Any) -> Trainer:
 
 def fit(out: Path, data: TextFiles, checkpoint: Path, steps: int, devices: int) -> dict[str, Any]:
     task, losses = build(CONFIG), Losses()
-    keep = ModelCheckpoint(out, filename="last", every_n_train_steps=steps)
+    keep = RunCheckpoint(out)
     trainer = make_trainer(out, devices, max_steps=steps, callbacks=[losses, keep])
     trainer.fit(task, data, ckpt_path=checkpoint if checkpoint.is_file() else None, weights_only=True)
     rank = trainer.global_rank

@@ -120,3 +120,9 @@ def test_a_wrong_spec_is_a_spec_error(tmp_path: Path) -> None:
 def test_what_is_no_config_is_refused(text: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         build(text)
+
+
+@pytest.mark.parametrize("config", [None, 3, [1], "a\0.yaml", Path("nowhere") / "run.yaml"])
+def test_an_object_that_is_no_config_is_refused(config: Any) -> None:
+    with pytest.raises(ConfigError):
+        build(config)
