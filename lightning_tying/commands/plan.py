@@ -27,7 +27,7 @@ built on the meta device: nothing is allocated, and no data is read.
   --sharing FILE     another sharing spec than the config's, or one for a LightningModule of your own
   --format FORMAT    text (default), json (the plan as data), mermaid, dot, html
   --let NAME=VALUE   another value of the spec's `let`: --let K=6
-  --explain          every step, and what each part of the model shares
+  --explain          every step too: which site becomes an alias of which
   --KEY VALUE        overrides, as for fit: --model.network.init_args.depth 12"""
 
 
@@ -68,4 +68,5 @@ def render(found: Plan, chosen: Format, *, explain: bool) -> str:
     if chosen != "text":
         return found.graph.render(chosen)
     parts = [found.graph.render("text"), str(report_savings(found))]
-    return "\n\n".join([*parts, str(found)] if explain else parts)
+    steps = "\n".join(["steps", *(f"    {step}" for step in found.steps)])
+    return "\n\n".join([*parts, steps] if explain else parts)

@@ -71,7 +71,7 @@ def test_configs_are_found() -> None:
 def test_plan_shows_groups_and_savings(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plan", "--config", RUN]) == 0
     text = capsys.readouterr().out
-    assert "vocabulary  [8000, 256]" in text
+    assert "vocabulary  [8000, 128]" in text
     assert "saved" in text
     assert "block[attn.q.weight, 0]" in text
 
