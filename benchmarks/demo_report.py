@@ -6,6 +6,7 @@ import csv
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,7 @@ def _logged(folder: Path) -> list[dict[str, str]]:
     return rows
 
 
+@cache
 def _compressed(config: Path) -> dict[str, tuple[float, float]]:
     """Bits per byte of `lzma` by language, on the text that the models are tested on."""
     from lightning_tying.data import Catalogs  # heavy; only the report needs it

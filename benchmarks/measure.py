@@ -45,7 +45,8 @@ def time_in_turn(sides: Mapping[str, Callable[[], object]], rounds: int, warmup:
     """
     seconds: dict[str, list[float]] = {name: [] for name in sides}
     for number in range(warmup + rounds):
-        for name, run in sides.items():
+        order = list(sides.items())
+        for name, run in order if number % 2 else reversed(order):  # whoever follows finds other caches
             start = time.perf_counter()
             run()
             if number >= warmup:
