@@ -32,9 +32,8 @@ def main() -> None:
                 "import lightning_tying": lambda: _python("-c", "import lightning_tying"),
                 "bare --help": lambda: _python(str(bare)),
                 "our --help": lambda: _python("-c", ours, "--help"),
-                "our fit --help": lambda: _python("-c", ours, "fit", "--help"),
             },
-            rounds=9,
+            rounds=5,
             warmup=1,
         )
     added = timings["import lightning_tying"].median - timings["import torch"].median
@@ -44,7 +43,7 @@ def main() -> None:
     write_result(
         "startup",
         "Start-up: import and help",
-        f"Whole processes, 9 rounds in turn.\n\n| process | time |\n|---|---|\n{rows}\n\n"
+        f"Whole processes, 5 rounds in turn.\n\n| process | time |\n|---|---|\n{rows}\n\n"
         f"`import lightning_tying` adds **{1000 * added:.0f} ms** to `import torch` (limit 150).\n"
         f"`lightning-tying --help` takes **{ratio.median:.2f}** × a bare LightningCLI's `--help` "
         f"(quartiles {low:.2f} … {high:.2f}; limit 1.2).",
