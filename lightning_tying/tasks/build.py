@@ -135,9 +135,10 @@ def read_config(source: str | Path) -> dict[str, Any]:
         ) from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"The config {source} is not UTF-8 text (byte {error.start}).") from error
-    except (OSError, ValueError) as error:  # a ValueError for a name with a null character
-        reason = getattr(error, "strerror", None) or error
-        raise ConfigError(f"The config {str(source)!r} cannot be read: {reason}.") from error
+    except OSError as error:
+        raise ConfigError(f"The config {source} cannot be read: {error.strerror}.") from error
+    except ValueError as error:  # a name with a null character
+        raise ConfigError(f"The config {str(source)!r} cannot be read: {error}.") from error
     try:
         content = yaml.safe_load(text)
     except yaml.YAMLError as error:
