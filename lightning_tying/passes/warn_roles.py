@@ -19,9 +19,9 @@ ATTENTION = {
     ),
 }
 NORM = re.compile(
-    r"(^|_)(layer_?|rms_?|batch_?|group_?|instance_?)?norm\d*($|_)|^ln_?\w{0,3}$|^bn_?\d*$", re.IGNORECASE
+    r"(^|_)(layer_?|rms_?|batch_?|group_?|instance_?)?norm\d*($|_)|^ln_?\w{0,3}$|^bn_?\d*$", re.IGNORECASE | re.ASCII
 )
-NORM_MODULE = re.compile(r"norm", re.IGNORECASE)
+NORM_MODULE = re.compile(r"norm", re.IGNORECASE | re.ASCII)
 
 
 def warn_roles(graph: SharingGraph) -> SharingGraph:
