@@ -6,7 +6,7 @@ STAMP := .venv/.installed
 export HF_HUB_OFFLINE := 1
 export TOKENIZERS_PARALLELISM ?= true
 
-.PHONY: help setup demo test check lint types contracts docs docs-serve fmt bench golden changelog clean
+.PHONY: help setup demo test check lint types contracts docs docs-serve fmt bench gallery golden changelog clean
 
 help:  ## Show this list.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -51,6 +51,9 @@ fmt: $(STAMP)  ## Format, and repair what ruff can repair.
 
 golden: $(STAMP)  ## Write the golden files again; review the diff like code.
 	$(BIN)/python -m pytest -n 0 tests/golden --write-golden
+
+gallery: $(STAMP)  ## Write docs/gallery again, from configs/sharing and tests/gallery/schemes.
+	$(BIN)/python -m tests.gallery.make_pages
 
 bench: $(STAMP)  ## Run the benchmarks; results go to benchmarks/results/.
 	$(BIN)/python -m benchmarks

@@ -5,7 +5,16 @@ from __future__ import annotations
 import importlib
 import sys
 
-BENCHMARKS = ("planning", "training_step", "decoding", "input_pipeline", "startup")
+BENCHMARKS = (
+    "planning",
+    "training_step",
+    "adapters",
+    "derived_values",
+    "evaluation",
+    "decoding",
+    "input_pipeline",
+    "startup",
+)
 
 
 def main(names: list[str]) -> int:

@@ -1,7 +1,8 @@
 """Say which parameters a model shares; train the smaller model.
 
 A sharing spec is a short list of equations over the tensors of any `torch.nn.Module`. `tie` checks it, lowers it to
-plain aliases and keeps it true; `build` makes a LightningModule of a config.
+plain aliases where it can and to parametrizations where it must, and keeps it true; `build` makes a LightningModule of
+a config.
 
 Names are loaded when they are first asked for (PEP 562): the command line answers `--help` without torch, and only
 `build` loads Lightning.
@@ -11,24 +12,43 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lightning_tying.api import discover, get_plan, make_plan, report_savings, tie, untie, verify
+    from lightning_tying.algebra.registry import register_transform
+    from lightning_tying.algebra.transform import Transform
+    from lightning_tying.api import (
+        cache_values,
+        discover,
+        get_plan,
+        make_plan,
+        materialize,
+        report_savings,
+        tie,
+        untie,
+        verify,
+    )
     from lightning_tying.errors import TyingError
-    from lightning_tying.graph import SharingGraph
+    from lightning_tying.graph import SharingGraph, SharingGroup
     from lightning_tying.lowering import Plan
     from lightning_tying.spec import SharingSpec
     from lightning_tying.tasks.build import build
+    from lightning_tying.tied_class import tie_class
 
 __all__ = [
     "Plan",
     "SharingGraph",
+    "SharingGroup",
     "SharingSpec",
+    "Transform",
     "TyingError",
     "build",
+    "cache_values",
     "discover",
     "get_plan",
     "make_plan",
+    "materialize",
+    "register_transform",
     "report_savings",
     "tie",
+    "tie_class",
     "untie",
     "verify",
 ]
@@ -36,9 +56,13 @@ __all__ = [
 _HOMES = {
     "Plan": "lightning_tying.lowering",
     "SharingGraph": "lightning_tying.graph",
+    "SharingGroup": "lightning_tying.graph",
     "SharingSpec": "lightning_tying.spec",
+    "Transform": "lightning_tying.algebra.transform",
     "TyingError": "lightning_tying.errors",
     "build": "lightning_tying.tasks.build",
+    "register_transform": "lightning_tying.algebra.registry",
+    "tie_class": "lightning_tying.tied_class",
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 
 from torch import nn
@@ -15,8 +16,10 @@ from lightning_tying.graph.inventory import take_inventory
 from lightning_tying.graph.ir import SharingGraph
 from lightning_tying.lowering.apply import apply_plan
 from lightning_tying.lowering.lower import lower
+from lightning_tying.lowering.materialize import materialize_module
 from lightning_tying.lowering.plan import Plan
 from lightning_tying.lowering.preconditions import check_can_change, check_graph, check_module
+from lightning_tying.lowering.runtime import cached_values
 from lightning_tying.lowering.state import read_state, require_state
 from lightning_tying.lowering.undo import untie_module
 from lightning_tying.lowering.verify import verify_tied
@@ -27,7 +30,17 @@ from lightning_tying.spec.loader import load_spec
 from lightning_tying.spec.schema import SharingSpec
 from lightning_tying.spec.sources import Source
 
-__all__ = ["discover", "get_plan", "make_plan", "report_savings", "tie", "untie", "verify"]
+__all__ = [
+    "cache_values",
+    "discover",
+    "get_plan",
+    "make_plan",
+    "materialize",
+    "report_savings",
+    "tie",
+    "untie",
+    "verify",
+]
 
 
 def tie(module: nn.Module, spec: Source | Plan, *, strict: bool = True) -> Plan:
@@ -56,7 +69,7 @@ def tie(module: nn.Module, spec: Source | Plan, *, strict: bool = True) -> Plan:
         plan = _plan_for(module, spec, strict=strict)
         report = apply_plan(plan, module)
     if new:
-        _warn((*plan.warnings, *((report.warning,) if report.warning else ())))
+        _warn((*plan.warnings, *report.warnings))
     return require_state(module).plan
 
 
@@ -107,6 +120,32 @@ def verify(module: nn.Module) -> None:
         ApplyError: nothing in it is tied by a spec.
     """
     verify_tied(check_module(module, "verify"))
+
+
+def materialize(module: nn.Module) -> nn.Module:
+    """Write every derived value in, in place, and leave a plain module with the same outputs.
+
+    Sites that are one parameter stay one; nothing keeps them so from now on. For a copy: `materialize(deepcopy(m))`.
+
+    Raises:
+        ApplyError: the module is wrapped by a strategy, or sharded. Nothing has changed.
+    """
+    materialize_module(check_can_change(module, "materialize"))
+    return module
+
+
+def cache_values(module: nn.Module) -> AbstractContextManager[None]:
+    """Compute each derived value once for all forwards inside, without gradients: for a whole generation.
+
+    The shared parameters must not change inside; torch does not tell of every write.
+
+    Example:
+        ```python
+        with cache_values(model), torch.inference_mode():
+            model.generate(tokens)
+        ```
+    """
+    return cached_values.cache_values(check_module(module, "cache_values"))
 
 
 def report_savings(plan_or_graph: Plan | SharingGraph) -> SavingsReport:

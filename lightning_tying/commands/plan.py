@@ -9,6 +9,7 @@ from lightning.pytorch import LightningModule
 
 from lightning_tying.api import report_savings
 from lightning_tying.callbacks.parameter_savings import find_plan
+from lightning_tying.commands.explain_plan import explain_plan
 from lightning_tying.commands.meta_model import make_meta_model
 from lightning_tying.commands.options import take_flag, take_option
 from lightning_tying.errors import ConfigError
@@ -27,7 +28,8 @@ built on the meta device: nothing is allocated, and no data is read.
   --sharing FILE     another sharing spec than the config's, or one for a LightningModule of your own
   --format FORMAT    text (default), json (the plan as data), mermaid, dot, html
   --let NAME=VALUE   another value of the spec's `let`: --let K=6
-  --explain          every step too: which site becomes an alias of which
+  --explain          more: the spec with its presets as equations, how many sites each equation binds and what
+                     computes them, how each parameter gets its initial value, and every step
   --KEY VALUE        overrides, as for fit: --model.network.init_args.depth 12"""
 
 
@@ -68,5 +70,4 @@ def render(found: Plan, chosen: Format, *, explain: bool) -> str:
     if chosen != "text":
         return found.graph.render(chosen)
     parts = [found.graph.render("text"), str(report_savings(found))]
-    steps = "\n".join(["steps", *(f"    {step}" for step in found.steps)])
-    return "\n\n".join([*parts, steps] if explain else parts)
+    return "\n\n".join([*parts, explain_plan(found)] if explain else parts)

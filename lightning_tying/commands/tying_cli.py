@@ -20,6 +20,7 @@ from lightning_tying.commands.run_defaults import add_defaults, find_best, find_
 from lightning_tying.errors import ConfigError
 from lightning_tying.tasks.build import check_vocab_size, link_vocabulary, restore_vocab_size
 from lightning_tying.tasks.load_weights import load_weights
+from lightning_tying.tasks.penalized_step import add_penalty
 from lightning_tying.tasks.sharing_source import SharingSource
 from lightning_tying.tasks.tied_module import TiedModule
 
@@ -124,6 +125,7 @@ class TyingCLI(LightningCLI):
             model.tie_network(sharing)
         else:
             tie(model, cast(SharingSource, sharing).resolve())
+            add_penalty(model)
 
     @override
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:

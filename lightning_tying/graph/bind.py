@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from lightning_tying.graph.match import Match
-from lightning_tying.graph.parts import ParameterName, Site, Use, Written
+from lightning_tying.graph.parts import ParameterName, Site, Written
 from lightning_tying.graph.report import Report, name_place
+from lightning_tying.graph.templates import Reading
 from lightning_tying.spec.schema import Equation, Tie
 
 
@@ -19,7 +20,7 @@ class Anonymous:
     entry: int
 
 
-BoundName = ParameterName | Anonymous
+BoundName = ParameterName | Anonymous | Reading
 
 
 @dataclass(frozen=True)
@@ -50,10 +51,6 @@ class BoundEntry:
             return Written(value.text)
         return Written(value.text, f"{ref.name}[{', '.join((*(scalar.text for scalar in ref.index), *unused))}]")
 
-    def make_use(self, fqn: str) -> Use:
-        """The use of one site that this entry binds."""
-        return Use(fqn, self.entry.grad, self.entry.location, self.written)
-
 
 @dataclass(frozen=True, slots=True)
 class Binding:
@@ -70,6 +67,11 @@ class Binding:
     site: Site
     name: BoundName
     source: BoundEntry
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether the site reads a parameter as it is."""
+        return not isinstance(self.name, Reading)
 
 
 def bind_sites(entries: Iterable[BoundEntry], sites: Sequence[Site], report: Report) -> dict[int, Binding]:
@@ -141,12 +143,16 @@ def _bind_other_names(bound: dict[int, Binding], sites: Sequence[Site], report: 
         named = [bound[position] for position in members if position in bound]
         if len(members) < 2 or not named:
             continue
-        other = next((binding for binding in named if binding.name != named[0].name), None)
+        other = next((binding for binding in named if _differ(binding.name, named[0].name)), None)
         if other is not None:
             _report_difference(named[0], other, told, report)
         for position in members:
             if position not in bound:
                 bound[position] = Binding(named[0].match, sites[position], named[0].name, named[0].source)
+
+
+def _differ(one: BoundName, other: BoundName) -> bool:
+    return not one.reads_alike(other) if isinstance(one, Reading) else one != other
 
 
 def _report_difference(first: Binding, second: Binding, told: set[tuple[int, int]], report: Report) -> None:

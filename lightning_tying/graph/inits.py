@@ -3,58 +3,64 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 
-from lightning_tying.graph.bind import Binding, BoundEntry
+from lightning_tying.graph.bind import BoundEntry
+from lightning_tying.graph.drafts import Draft
+from lightning_tying.graph.own_parameters import find_policy_keys, pick
 from lightning_tying.graph.parts import ParameterName, Site
 from lightning_tying.graph.report import Report, name_place
 from lightning_tying.spec.mistakes import Mistake
 from lightning_tying.spec.nearest import nearest_name
-from lightning_tying.spec.schema import Init, Policy
+from lightning_tying.spec.schema import Equation, Init
 
 FIRST = Init("first")
-SOLVED = frozenset({"first", "mean", "stepwise", "site"})
+SOLVED = frozenset({"first", "mean", "stepwise", "site", "svd", "svd_joint", "match", "solved"})
 
 
-@dataclass
-class Draft:
-    """A sharing group while it is made: its name, its bindings in model order, and what was decided.
+def choose_inits(drafts: Sequence[Draft], find_declared: Callable[[Draft], Init | None], report: Report) -> None:
+    """Set `init` of every draft (error 81).
 
-    Args:
-        name: the shared parameter's.
-        bindings: one for each use.
-        init: the rule for its first value.
-        init_sites: the FQNs that the rule solves from.
+    The first that applies: that of `parameters`, the equation's, `first` where a site reads it as it is, the default
+    of the function that reads or brings it, `first`.
     """
-
-    name: ParameterName
-    bindings: list[Binding]
-    init: Init = FIRST
-    init_sites: tuple[str, ...] = ()
-    sources: tuple[BoundEntry, ...] = field(default=())  # the entries that bind it, in the spec's order
-
-
-def choose_inits(drafts: Sequence[Draft], policies: Mapping[str, Policy], report: Report) -> None:
-    """Set `init` of every draft: that of `parameters`, then the equation's, then `first` (errors 81)."""
     told: set[tuple[str, int, int]] = set()
-    known: dict[tuple[str, tuple[int, ...]], Init] = {}
+    known: dict[tuple[str, tuple[int, ...]], Init | None] = {}
     for draft in drafts:
-        numbers = {binding.source.number: binding.source for binding in draft.bindings}
-        draft.sources = tuple(numbers[number] for number in sorted(numbers))
-        family = draft.name.family
-        key = (family, tuple(sorted(numbers)))
-        if key not in known:
-            declared = policies[family].init if family in policies else None
-            known[key] = declared or _agree_on_init(family, draft.sources, told, report)
-        draft.init = known[key]
+        declared = find_declared(draft)
+        if declared is None and draft.brought is not None:
+            declared = _find_own(draft)
+        elif declared is None:
+            family = draft.name.family
+            key = (family, tuple([source.number for source in draft.sources]))
+            if key not in known:
+                known[key] = _agree_on_init(family, draft.sources, told, report)
+            declared = known[key]
+        draft.init = declared or _find_default(draft)
 
 
-def _agree_on_init(family: str, sources: Sequence[BoundEntry], told: set[tuple[str, int, int]], report: Report) -> Init:
+def _find_own(draft: Draft) -> Init | None:
+    """What the equation says of a parameter that one of its functions brings."""
+    entry, brought = draft.sources[0].entry, draft.brought
+    if brought is None or not isinstance(entry, Equation):
+        return None
+    key = pick(find_policy_keys(brought.numbered, brought.function, brought.own), entry.init)
+    return entry.init[key] if key is not None else None
+
+
+def _find_default(draft: Draft) -> Init:
+    if not draft.has_derived or draft.owner.is_bare:
+        return FIRST
+    return next((place.init for place in draft.places if place.init is not None), FIRST)
+
+
+def _agree_on_init(
+    family: str, sources: Sequence[BoundEntry], told: set[tuple[str, int, int]], report: Report
+) -> Init | None:
     written = [(source, source.entry.init.get(family, source.entry.init.get(""))) for source in sources]
     chosen = [(source, init) for source, init in written if init is not None]
     if not chosen:
-        return FIRST
+        return None
     first_source, first = chosen[0]
     for source, init in chosen[1:]:
         pair = (family, first_source.number, source.number)
@@ -70,12 +76,11 @@ def choose_init_sites(drafts: Sequence[Draft], sites: Sequence[Site], root: str,
     """Set `init_sites` of every draft; empty where the value is drawn (error 82)."""
     by_fqn: dict[str, Site] = {}
     for draft in drafts:
-        owner = draft.bindings[0].site.fqn
         match draft.init.kind:
-            case "mean":
-                draft.init_sites = tuple(binding.site.fqn for binding in draft.bindings)
-            case "first" | "stepwise":
-                draft.init_sites = (owner,)
+            case "mean" | "svd_joint":
+                draft.init_sites = tuple([binding.site.fqn for binding in draft.bindings])
+            case "first" | "stepwise" | "svd" | "match" | "solved":
+                draft.init_sites = (draft.owner.site.fqn,)
             case "site":
                 by_fqn = by_fqn or {site.fqn: site for site in sites}
                 draft.init_sites = _find_named_site(draft, by_fqn, root, report)
@@ -138,10 +143,11 @@ def _fill_captures(template: str, draft: Draft) -> str:
 
 
 def _check_named_site(draft: Draft, by_fqn: Mapping[str, Site], fqn: str) -> None:
-    site, shape = by_fqn.get(fqn), draft.bindings[0].site.meta.shape
+    site, shape = by_fqn.get(fqn), draft.owner.site.meta.shape
     if site is None:
         near = nearest_name(fqn, by_fqn)
         raise Mistake("82", "there is no such site." + (f" Nearest: {near}." if near else ""))
     if site.meta.shape != shape:
-        found = f"it is {list(site.meta.shape)}, and `{draft.name}` is {list(shape)}"
-        raise Mistake("82", f"{found}. Name a site of that shape.")
+        reads = f"`{draft.name}`" if draft.owner.is_bare else draft.owner.site.fqn
+        text = f"it is {list(site.meta.shape)}, and {reads} is {list(shape)}. Name a site of that shape."
+        raise Mistake("82", text)

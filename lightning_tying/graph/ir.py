@@ -8,7 +8,16 @@ from functools import cached_property
 from typing import Literal
 
 from lightning_tying.errors import ConfigError, Problem
-from lightning_tying.graph.parts import ParameterName, ParameterPolicy, SharingGroup, Site, TensorMeta, Use
+from lightning_tying.graph.parts import (
+    DerivedSite,
+    ParameterName,
+    ParameterPolicy,
+    Penalty,
+    SharingGroup,
+    Site,
+    TensorMeta,
+    Use,
+)
 from lightning_tying.graph.render_data import GraphData, graph_to_data, graph_to_json
 from lightning_tying.graph.render_dot import graph_to_dot
 from lightning_tying.graph.render_html import graph_to_html
@@ -17,7 +26,17 @@ from lightning_tying.graph.render_text import graph_to_text
 from lightning_tying.graph.to_spec import graph_to_spec
 from lightning_tying.spec.schema import SharingSpec
 
-__all__ = ["ParameterName", "ParameterPolicy", "SharingGraph", "SharingGroup", "Site", "TensorMeta", "Use"]
+__all__ = [
+    "DerivedSite",
+    "ParameterName",
+    "ParameterPolicy",
+    "Penalty",
+    "SharingGraph",
+    "SharingGroup",
+    "Site",
+    "TensorMeta",
+    "Use",
+]
 
 Format = Literal["text", "json", "mermaid", "dot", "html"]
 RENDERERS = {
@@ -39,6 +58,9 @@ class SharingGraph:
         groups: in model order of their owners.
         private: one entry for each parameter that no equation binds and no tie shares (its FQN and
             metadata), so that savings can be reckoned on the whole model.
+        derived: the sites that read more than a bare parameter, in model order. Each is a use of every parameter
+            that its expression reads.
+        penalties: squared distances that are added to the loss, in model order.
         warnings: W1 … W7 of the language reference.
         sites: every site of the model in model order, as it was before the spec is applied: with it a pass
             looks up shape, dtype and device of each use. Empty in a graph that was read from data.
@@ -46,6 +68,8 @@ class SharingGraph:
 
     groups: tuple[SharingGroup, ...]
     private: tuple[tuple[str, TensorMeta], ...] = ()
+    derived: tuple[DerivedSite, ...] = ()
+    penalties: tuple[Penalty, ...] = ()
     warnings: tuple[Problem, ...] = field(default=(), compare=False)
     sites: tuple[Site, ...] = field(default=(), compare=False, repr=False)
 

@@ -17,26 +17,42 @@ from lightning_tying.spec.schema import LetValue
 from lightning_tying.spec.values import Ref
 
 Place = int | str
+Index = tuple[Place, ...]
 
 
 def name_parameters(
     ref: Ref, matches: Sequence[Match], let: Mapping[str, LetValue], location: Location, report: Report
 ) -> list[ParameterName] | None:
     """One name for each match, equal names being one object; None where an index was refused."""
+    name_at = compile_name(ref, matches, let)
+    try:
+        return [name_at(match) for match in matches]
+    except Mistake as mistake:
+        report.add(mistake.code, location, mistake.text)
+        return None
+
+
+def compile_name(ref: Ref, matches: Sequence[Match], let: Mapping[str, LetValue]) -> Callable[[Match], ParameterName]:
+    """The function from a site to the name of what it reads; it raises the mistakes 46 to 50 and 55 to 57."""
     places = [_compile_place(scalar, matches, let) for scalar in ref.index]
-    known: dict[tuple[Place, ...], ParameterName] = {}
-    names: list[ParameterName] = []
-    for match in matches:
-        try:
-            index = tuple([place(match) for place in places])
-        except Mistake as mistake:
-            report.add(mistake.code, location, mistake.text)
-            return None
+    known: dict[Index, ParameterName] = {}
+
+    def name_at(match: Match) -> ParameterName:
+        index = tuple([place(match) for place in places])
         name = known.get(index)
         if name is None:
             name = known[index] = ParameterName(ref.name, index)
-        names.append(name)
-    return names
+        return name
+
+    return name_at
+
+
+def compile_index(
+    scalars: Sequence[Scalar], matches: Sequence[Match], let: Mapping[str, LetValue]
+) -> Callable[[Match], Index]:
+    """The function from a site to an index."""
+    places = [_compile_place(scalar, matches, let) for scalar in scalars]
+    return lambda match: tuple([place(match) for place in places])
 
 
 def _compile_place(scalar: Scalar, matches: Sequence[Match], let: Mapping[str, LetValue]) -> Callable[[Match], Place]:

@@ -1,76 +1,80 @@
-"""Drafts of sharing groups in, groups with their resolved policies out (`parameters:` of the file; error 60)."""
+"""The section `parameters` and a draft in, the policy of that shared parameter out, and what its tensor is like."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from lightning_tying.graph.inits import SOLVED, Draft
-from lightning_tying.graph.parts import ParameterPolicy, SharingGroup, TensorMeta
-from lightning_tying.graph.positions import Positions
-from lightning_tying.graph.report import Report
-from lightning_tying.graph.words import SiteScope
-from lightning_tying.spec.mistakes import Mistake
-from lightning_tying.spec.scalars import Scalar, evaluate
-from lightning_tying.spec.schema import LetValue, Policy
+from lightning_tying.graph.drafts import Brought, Draft
+from lightning_tying.graph.inits import SOLVED
+from lightning_tying.graph.own_parameters import find_policy_keys
+from lightning_tying.graph.parts import ParameterPolicy, TensorMeta
+from lightning_tying.spec.schema import Policy
 
 DEFAULT = Policy()
 
 
-def finish_groups(drafts: Sequence[Draft], policies: Mapping[str, Policy]) -> tuple[SharingGroup, ...]:
-    """One sharing group for each draft; the policy is the same for all members of a family."""
-    return tuple(_finish_group(draft, policies.get(draft.name.family, DEFAULT)) for draft in drafts)
+class Policies:
+    """Finds what the spec declares of a parameter.
+
+    Args:
+        declared: by the name of a shared parameter, of a function or of an own parameter of one.
+    """
+
+    def __init__(self, declared: Mapping[str, Policy]) -> None:
+        self._declared = declared
+        self._known: dict[tuple[str, Brought | None], Policy] = {}
+
+    def find(self, draft: Draft) -> Policy:
+        """The policy; of one that a function brings, each part from the longest key that says it."""
+        if not self._declared:
+            return DEFAULT
+        brought = draft.brought
+        if brought is None:
+            return self._declared.get(draft.name.family, DEFAULT)
+        key = (draft.name.family, brought)
+        if key not in self._known:
+            keys = find_policy_keys(brought.numbered, brought.function, brought.own)
+            given = [self._declared[key] for key in keys if key in self._declared]
+            self._known[key] = _merge(given) if given else DEFAULT
+        return self._known[key]
 
 
-def _finish_group(draft: Draft, declared: Policy) -> SharingGroup:
-    policy = ParameterPolicy(
-        draft.init, draft.init_sites, declared.lr, declared.weight_decay, declared.frozen, declared.dtype
+def _merge(policies: Iterable[Policy]) -> Policy:
+    """What the first says, and what it leaves out from the next."""
+    first, *others = policies
+    for other in others:
+        first = replace(
+            first,
+            shape=other.shape if first.shape is None else first.shape,
+            init=first.init or other.init,
+            lr=other.lr if first.lr == DEFAULT.lr else first.lr,
+            weight_decay=other.weight_decay if first.weight_decay == DEFAULT.weight_decay else first.weight_decay,
+            frozen=other.frozen if first.frozen is None else first.frozen,
+            dtype=first.dtype or other.dtype,
+        )
+    return first
+
+
+def resolve_policy(draft: Draft, declared: Policy) -> ParameterPolicy:
+    """What the graph says of a parameter."""
+    return ParameterPolicy(
+        draft.init,
+        draft.init_sites,
+        declared.lr,
+        declared.weight_decay,
+        declared.frozen,
+        declared.dtype,
+        draft.slices,
     )
-    uses = tuple([binding.source.make_use(binding.site.fqn) for binding in draft.bindings])
-    return SharingGroup(draft.name, uses, _resolve_meta(draft, declared), policy)
 
 
-def _resolve_meta(draft: Draft, declared: Policy) -> TensorMeta:
-    """Its sites' metadata, but what the policy declares; a drawn value does not take `frozen` from its sites."""
-    meta = draft.bindings[0].site.meta
+def resolve_meta(draft: Draft, declared: Policy, shape: tuple[int, ...]) -> TensorMeta:
+    """Its owner's metadata, but what the policy declares; a drawn value does not take `frozen` from its sites."""
+    meta = draft.owner.site.meta
     from_sites = meta.trainable or draft.init.kind not in SOLVED
     trainable = from_sites if declared.frozen is None else not declared.frozen
     dtype = declared.dtype or meta.dtype
-    if trainable == meta.trainable and dtype == meta.dtype:
+    if trainable == meta.trainable and dtype == meta.dtype and shape == meta.shape:
         return meta
-    return replace(meta, trainable=trainable, dtype=dtype)
-
-
-def check_policies(
-    drafts: Sequence[Draft], policies: Mapping[str, Policy], let: Mapping[str, LetValue], report: Report
-) -> None:
-    """Refuse a declared shape that is not that of every site that reads the parameter (error 60)."""
-    shaped = {name: policy.shape for name, policy in policies.items() if policy.shape is not None}
-    told: set[str] = set()
-    for draft in drafts:
-        shape = shaped.get(draft.name.family)
-        if shape is None or draft.name.family in told:
-            continue
-        text = _compare_shape(draft, shape, let)
-        if text is not None:
-            told.add(draft.name.family)
-            report.add("60", policies[draft.name.family].location, text)
-
-
-def _compare_shape(draft: Draft, shape: Sequence[Scalar | None], let: Mapping[str, LetValue]) -> str | None:
-    for binding in draft.bindings:
-        actual = binding.site.meta.shape
-        scope = SiteScope(binding.match, let, Positions(binding.source.matches))
-        try:
-            declared = [None if size is None else evaluate(size, scope) for size in shape]
-        except Mistake as mistake:
-            return mistake.text
-        fits = len(declared) == len(actual) and all(
-            size is None or size == other for size, other in zip(declared, actual, strict=False)
-        )
-        if not fits:
-            sizes = ", ".join("_" if size is None else str(size) for size in declared)
-            return (
-                f"`{draft.name}` is declared [{sizes}] and is {list(actual)} at {binding.site.fqn}. Leave `shape` out."
-            )
-    return None
+    return replace(meta, shape=shape, trainable=trainable, dtype=dtype)

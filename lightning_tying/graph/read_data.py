@@ -6,19 +6,30 @@ from collections.abc import Mapping
 from typing import Literal, cast
 
 from lightning_tying.errors import ConfigError, Location, Problem
+from lightning_tying.graph.expression_data import ExpressionReader
 from lightning_tying.graph.ir import SharingGraph
-from lightning_tying.graph.parts import ParameterName, ParameterPolicy, SharingGroup, TensorMeta, Use
+from lightning_tying.graph.parts import (
+    DerivedSite,
+    GradientRule,
+    ParameterName,
+    ParameterPolicy,
+    Penalty,
+    SharingGroup,
+    TensorMeta,
+    Use,
+)
 from lightning_tying.graph.render_data import (
     VERSION,
+    DerivedData,
     GraphData,
     GroupData,
     LocationData,
     MetaData,
+    PenaltyData,
     PolicyData,
     UseData,
 )
-from lightning_tying.spec.scalars import read_scalar
-from lightning_tying.spec.schema import Grad, Init, InitKind
+from lightning_tying.spec.schema import Init, InitKind
 
 
 def graph_from_data(data: Mapping[str, object]) -> SharingGraph:
@@ -35,16 +46,19 @@ def graph_from_data(data: Mapping[str, object]) -> SharingGraph:
     """
     try:
         return _read_graph(cast(GraphData, data))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError) as error:
         raise ConfigError(f"This is not a sharing graph that `to_dict` wrote: {error!r}.") from error
 
 
 def _read_graph(data: GraphData) -> SharingGraph:
     if data["version"] != VERSION:
         raise ConfigError(f"Version {data['version']} of a sharing graph is not known; this release reads {VERSION}.")
+    expressions = ExpressionReader(data["maps"])
     return SharingGraph(
         groups=tuple(_read_group(group) for group in data["groups"]),
         private=tuple((entry["fqn"], _read_meta(entry["meta"])) for entry in data["private"]),
+        derived=tuple(_read_derived(derived, expressions) for derived in data["derived"]),
+        penalties=tuple(_read_penalty(penalty, expressions) for penalty in data["penalties"]),
         warnings=tuple(
             Problem(entry["code"], _read_location(entry["location"]), entry["text"]) for entry in data["warnings"]
         ),
@@ -61,9 +75,19 @@ def _read_group(data: GroupData) -> SharingGroup:
 
 
 def _read_use(data: UseData) -> Use:
-    scale = read_scalar(data["scale"]) if data["scale"] is not None else None
-    grad = Grad(cast(Literal["sum", "mean", "owner", "stop", "scale"], data["grad"]), scale)
-    return Use(data["site"], grad, _read_location(data["location"]))
+    grad = GradientRule(cast(Literal["sum", "mean", "owner", "stop", "scale"], data["grad"]), data["scale"])
+    return Use(data["site"], grad, data["slot"], data["bare"], _read_location(data["location"]))
+
+
+def _read_derived(data: DerivedData, expressions: ExpressionReader) -> DerivedSite:
+    expression = expressions.read(data["expression"])
+    location = _read_location(data["location"])
+    return DerivedSite(data["site"], expression, _read_meta(data["meta"]), data["keep"], location)
+
+
+def _read_penalty(data: PenaltyData, expressions: ExpressionReader) -> Penalty:
+    expression = expressions.read(data["expression"])
+    return Penalty(data["site"], expression, data["weight"], _read_location(data["location"]))
 
 
 def _read_policy(data: PolicyData) -> ParameterPolicy:
@@ -74,6 +98,7 @@ def _read_policy(data: PolicyData) -> ParameterPolicy:
         weight_decay=data["weight_decay"],
         frozen=data["frozen"],
         dtype=data["dtype"],
+        slices=data["slices"],
     )
 
 

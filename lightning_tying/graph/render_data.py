@@ -6,9 +6,19 @@ import json
 from typing import TypedDict
 
 from lightning_tying.errors import Location, Problem
-from lightning_tying.graph.parts import GraphView, ParameterPolicy, SharingGroup, TensorMeta, Use
+from lightning_tying.graph.expression_data import Content, ExpressionWriter, NameData
+from lightning_tying.graph.parts import (
+    DerivedSite,
+    GraphView,
+    ParameterPolicy,
+    Penalty,
+    SharingGroup,
+    TensorMeta,
+    Use,
+)
+from lightning_tying.spec.nodes import PlainData
 
-VERSION = 1
+VERSION = 2
 
 
 class LocationData(TypedDict):
@@ -28,19 +38,14 @@ class MetaData(TypedDict):
     trainable: bool
 
 
-class NameData(TypedDict):
-    """A shared parameter's name: family and index."""
-
-    family: str
-    index: list[int | str]
-
-
 class UseData(TypedDict):
     """One use: the site, what it adds to the gradient, and where it is written."""
 
     site: str
     grad: str
-    scale: str | None
+    scale: float
+    slot: str
+    bare: bool
     location: LocationData
 
 
@@ -54,6 +59,7 @@ class PolicyData(TypedDict):
     weight_decay: float
     frozen: bool | None
     dtype: str | None
+    slices: bool
 
 
 class GroupData(TypedDict):
@@ -72,6 +78,25 @@ class PrivateData(TypedDict):
     meta: MetaData
 
 
+class DerivedData(TypedDict):
+    """A site that reads more than a bare parameter."""
+
+    site: str
+    expression: Content
+    meta: MetaData
+    keep: bool
+    location: LocationData
+
+
+class PenaltyData(TypedDict):
+    """A squared distance that is added to the loss."""
+
+    site: str
+    expression: Content
+    weight: float
+    location: LocationData
+
+
 class WarningData(TypedDict):
     """A warning."""
 
@@ -81,20 +106,27 @@ class WarningData(TypedDict):
 
 
 class GraphData(TypedDict):
-    """A sharing graph."""
+    """A sharing graph; `maps` has each map file that an expression reads once."""
 
     version: int
     groups: list[GroupData]
     private: list[PrivateData]
+    derived: list[DerivedData]
+    penalties: list[PenaltyData]
+    maps: list[PlainData]
     warnings: list[WarningData]
 
 
 def graph_to_data(graph: GraphView) -> GraphData:
     """The graph as dicts, lists, texts and numbers, in a stable order."""
+    writer = ExpressionWriter()
     return {
         "version": VERSION,
         "groups": [_write_group(group) for group in graph.groups],
         "private": [{"fqn": fqn, "meta": _write_meta(meta)} for fqn, meta in graph.private],
+        "derived": [_write_derived(derived, writer) for derived in graph.derived],
+        "penalties": [_write_penalty(penalty, writer) for penalty in graph.penalties],
+        "maps": writer.maps,
         "warnings": [_write_warning(warning) for warning in graph.warnings],
     }
 
@@ -114,8 +146,33 @@ def _write_group(group: SharingGroup) -> GroupData:
 
 
 def _write_use(use: Use) -> UseData:
-    scale = use.grad.scale.text if use.grad.scale is not None else None
-    return {"site": use.site, "grad": use.grad.kind, "scale": scale, "location": _write_location(use.location)}
+    return {
+        "site": use.site,
+        "grad": use.grad.kind,
+        "scale": use.grad.scale,
+        "slot": use.slot,
+        "bare": use.bare,
+        "location": _write_location(use.location),
+    }
+
+
+def _write_derived(derived: DerivedSite, writer: ExpressionWriter) -> DerivedData:
+    return {
+        "site": derived.site,
+        "expression": writer.write(derived.expression),
+        "meta": _write_meta(derived.meta),
+        "keep": derived.keep,
+        "location": _write_location(derived.location),
+    }
+
+
+def _write_penalty(penalty: Penalty, writer: ExpressionWriter) -> PenaltyData:
+    return {
+        "site": penalty.site,
+        "expression": writer.write(penalty.expression),
+        "weight": penalty.weight,
+        "location": _write_location(penalty.location),
+    }
 
 
 def _write_policy(policy: ParameterPolicy) -> PolicyData:
@@ -127,6 +184,7 @@ def _write_policy(policy: ParameterPolicy) -> PolicyData:
         "weight_decay": policy.weight_decay,
         "frozen": policy.frozen,
         "dtype": policy.dtype,
+        "slices": policy.slices,
     }
 
 

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from lightning_tying.graph.fold import fold_fqns
 from lightning_tying.graph.parts import GraphView
-from lightning_tying.graph.render_text import describe_meta
+from lightning_tying.graph.picture import draw_picture
 
 
 def graph_to_dot(graph: GraphView) -> str:
     """A digraph for `dot -Tsvg`; sites that differ in a number share a box."""
+    picture = draw_picture(graph)
     lines = ["digraph sharing {", "  rankdir=LR;", "  node [shape=box];"]
-    for number, group in enumerate(graph.groups):
-        label = f"{_escape(str(group.name))}\\n{_escape(describe_meta(group.meta))}"
-        lines.append(f'  p{number} [label="{label}", shape=ellipse];')
-        for place, site in enumerate(fold_fqns(group.sites)):
-            lines.append(f'  p{number}s{place} [label="{_escape(site)}"];')
-            lines.append(f"  p{number} -> p{number}s{place};")
+    for name, parameter in picture.parameters.items():
+        lines.append(f'  {name} [label="{_write(parameter)}", shape=ellipse];')
+    for name, box in picture.boxes.items():
+        lines.append(f'  {name} [label="{_write(box)}"];')
+    lines += [f"  {start} -> {end};" for start, end in picture.edges]
     return "\n".join([*lines, "}"])
+
+
+def _write(lines: tuple[str, ...]) -> str:
+    return "\\n".join(_escape(line) for line in lines)
 
 
 def _escape(text: str) -> str:

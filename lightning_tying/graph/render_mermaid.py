@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from lightning_tying.graph.fold import fold_fqns
 from lightning_tying.graph.parts import GraphView
-from lightning_tying.graph.render_text import describe_meta
+from lightning_tying.graph.picture import draw_picture
 
 ESCAPES = {"#": "#35;", '"': "#quot;", "<": "#lt;", ">": "#gt;", "&": "#amp;"}
 
 
 def graph_to_mermaid(graph: GraphView) -> str:
     """A flowchart that Markdown pages show; sites that differ in a number share a box."""
+    picture = draw_picture(graph)
     lines = ["flowchart LR"]
-    for number, group in enumerate(graph.groups):
-        label = f"{_escape(str(group.name))}<br/>{_escape(describe_meta(group.meta))}"
-        lines.append(f'  p{number}(["{label}"])')
-        for place, site in enumerate(fold_fqns(group.sites)):
-            lines.append(f'  p{number} --> p{number}s{place}["{_escape(site)}"]')
+    for name, parameter in picture.parameters.items():
+        lines.append(f'  {name}(["{_write(parameter)}"])')
+    for name, box in picture.boxes.items():
+        lines.append(f'  {name}["{_write(box)}"]')
+    lines += [f"  {start} --> {end}" for start, end in picture.edges]
     return "\n".join(lines)
+
+
+def _write(lines: tuple[str, ...]) -> str:
+    return "<br/>".join(_escape(line) for line in lines)
 
 
 def _escape(text: str) -> str:

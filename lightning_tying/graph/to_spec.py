@@ -1,4 +1,4 @@
-"""From a sharing graph to a spec of ties that gives the same partition on the untied model."""
+"""From a sharing graph to a spec of ties and equations that gives the same graph on the untied model."""
 
 from __future__ import annotations
 
@@ -6,35 +6,60 @@ import re
 from collections.abc import Iterable, Iterator
 
 from lightning_tying.errors import Location, Problem, SpecError
+from lightning_tying.graph.equations_of_graph import EquationText, find_named, list_equations
 from lightning_tying.graph.parts import GraphView, SharingGroup
+from lightning_tying.graph.policies_of_graph import name_families
 from lightning_tying.graph.site_index import SiteIndex
+from lightning_tying.spec.equation_words import EquationWords
 from lightning_tying.spec.patterns import Pattern, read_pattern
-from lightning_tying.spec.schema import Init, SharingSpec, Tie
+from lightning_tying.spec.scalars import read_scalar
+from lightning_tying.spec.schema import Equation, Grad, Init, SharingSpec, Tie
+from lightning_tying.spec.value_reader import read_value
 
 ODD_LETTER = re.compile(r"[*{}|=\\\s]")  # what a pattern cannot say literally
 NUMBER = re.compile(r"(?<![^.])[0-9]+(?![^.])")  # a whole segment of digits
 
 
 def graph_to_spec(graph: GraphView) -> SharingSpec:
-    """Write every group of two sites or more as a tie.
+    """Write every group of two aliases or more as a tie, and what derived sites read as equations.
 
     Args:
         graph: of `discover` or of a plan.
 
     Returns:
-        A spec whose ties give `graph.partition()` on the same model without ties. A pattern stands for
-        several sites where it matches these and no others; index and equations are not recovered.
+        A spec that gives the same graph on the same model without ties, up to names. A pattern stands for several
+        sites where it matches these and no others; captures are not recovered: an index is written out. Files of
+        maps are named as they were, and must be where they were.
+
+    Raises:
+        SpecError: a name has a letter that patterns cannot say, or one site's parameters have unlike gradient rules.
     """
     bound = [site for group in graph.groups for site in group.sites]
-    known = SiteIndex([*bound, *(fqn for fqn, _ in graph.private)])
-    ties = [_write_tie(group, known) for group in graph.groups if len(group.uses) > 1]
-    return SharingSpec(entries=tuple(ties))
+    known = SiteIndex([*dict.fromkeys(bound), *(fqn for fqn, _ in graph.private)])
+    named = find_named(graph)
+    tied = (group for group in graph.groups if group.name not in named and len(group.uses) > 1)
+    ties = [_write_tie(group, known) for group in tied]
+    names, policies = name_families(graph)
+    equations = [_write_equation(equation, known) for equation in list_equations(graph, names)]
+    return SharingSpec(entries=(*ties, *equations), parameters=policies)
 
 
 def _write_tie(group: SharingGroup, known: SiteIndex) -> Tie:
     policy = group.policy
     init = {} if policy.init == Init("first") else {"": policy.init}
     return Tie(sites=tuple(_write_patterns(group.sites, known)), init=init)
+
+
+def _write_equation(written: EquationText, known: SiteIndex) -> Equation:
+    rule = written.grad
+    scale = read_scalar(repr(rule.scale)) if rule.kind == "scale" else None
+    return Equation(
+        sites=tuple(_write_patterns(written.sites, known)),
+        value=read_value(written.text, EquationWords()),
+        grad=Grad(rule.kind, scale),
+        penalty=None if written.penalty is None else read_scalar(repr(written.penalty)),
+        keep=written.keep,
+    )
 
 
 def _write_patterns(sites: Iterable[str], known: SiteIndex) -> Iterator[Pattern]:

@@ -25,8 +25,10 @@ def keep_where(
     let: Mapping[str, LetValue],
     location: Location,
     report: Report,
+    *,
+    needed: bool = True,
 ) -> tuple[Match, ...]:
-    """The matches for which the condition holds; none where it was refused."""
+    """The matches for which the condition holds; none where it was refused, or where it leaves none if `needed`."""
     evaluator = Evaluator(condition, let, matches, module=True)
     kept: list[Match] = []
     for match in matches:
@@ -36,7 +38,7 @@ def keep_where(
         except Mistake as mistake:
             report.add(mistake.code, location, mistake.text)
             return ()
-    if matches and not kept:
+    if needed and matches and not kept:
         text = (
             f"`where: {condition.text}` leaves none of {len(matches)} sites.{_describe_words(condition, matches, let)}"
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 from lightning_tying.graph.match import Match
 from lightning_tying.graph.positions import Positions, find_prefix
@@ -15,6 +15,7 @@ from lightning_tying.spec.scalars import Scalar, evaluate
 from lightning_tying.spec.schema import LetValue
 
 Key = tuple[object, ...]
+Result = TypeVar("Result")
 
 
 class SiteScope:
@@ -59,28 +60,35 @@ class SiteScope:
             raise Mistake("55", f"`{name}` is no capture of `{self._match.pattern.text}`. Its captures: {known}.")
 
 
-class Evaluator:
-    """One scalar at all sites of one equation; computed once for sites whose words for it are the same.
+class AtSites(Generic[Result]):
+    """What a scalar gives at all sites of one equation; reckoned once for sites whose words for it are the same.
 
     Args:
-        scalar: what to evaluate.
+        scalar: what to look at.
         let: as for `SiteScope`.
         matches: the sites among which positions are counted.
+        reckon: from the scalar and the words of a site to the result.
         module: as for `SiteScope`.
     """
 
     def __init__(
-        self, scalar: Scalar, let: Mapping[str, LetValue], matches: Sequence[Match], module: bool = False
+        self,
+        scalar: Scalar,
+        let: Mapping[str, LetValue],
+        matches: Sequence[Match],
+        reckon: Callable[[Scalar, SiteScope], Result],
+        module: bool = False,
     ) -> None:
         self.scalar: Final = scalar
         self._let = let
         self._positions = Positions(matches)
+        self._reckon = reckon
         self._module = module
         self._make_key = _compile_key(scalar)
-        self._known: dict[Key, ScalarValue] = {}
+        self._known: dict[Key, Result] = {}
 
-    def evaluate(self, match: Match) -> ScalarValue:
-        """The scalar's value at a site.
+    def evaluate(self, match: Match) -> Result:
+        """The result at a site.
 
         Raises:
             Mistake: 46, 48, 49, 55 to 57; the text names the site where the site matters.
@@ -88,8 +96,17 @@ class Evaluator:
         key = self._make_key(match)
         if key not in self._known:
             scope = SiteScope(match, self._let, self._positions, self._module)
-            self._known[key] = evaluate(self.scalar, scope)
+            self._known[key] = self._reckon(self.scalar, scope)
         return self._known[key]
+
+
+class Evaluator(AtSites[ScalarValue]):
+    """The values of a scalar."""
+
+    def __init__(
+        self, scalar: Scalar, let: Mapping[str, LetValue], matches: Sequence[Match], module: bool = False
+    ) -> None:
+        super().__init__(scalar, let, matches, evaluate, module)
 
 
 def _compile_key(scalar: Scalar) -> Callable[[Match], Key]:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 
 from torch import nn
 
+from lightning_tying.algebra.expression import ParameterName
 from lightning_tying.errors import ApplyError
 from lightning_tying.graph.ir import SharingGraph, SharingGroup
-from lightning_tying.lowering.draw import is_drawn
+from lightning_tying.lowering.derive import find_places, refresh_factors
 from lightning_tying.lowering.draw_into import is_sharded
+from lightning_tying.lowering.initial.draw import is_drawn
 from lightning_tying.lowering.link import link
 from lightning_tying.lowering.plan import Alias, Plan
 from lightning_tying.lowering.preconditions import UNTIE_FIRST
 from lightning_tying.lowering.reset import install_resets, remove_resets
-from lightning_tying.lowering.resolve import Slot, find_slots
+from lightning_tying.lowering.resolve import Slot
 from lightning_tying.lowering.retie import retie
 from lightning_tying.lowering.state import TiedState
 
@@ -27,8 +29,8 @@ EXPLAIN_SHARDED = (
 def tie_again(plan: Plan, module: nn.Module, state: TiedState) -> None:
     """Restore the ties of a tied module by the plan that it is tied by, whatever order its equations came in.
 
-    Sites that have been untied since take part again when `plan` is the one from before; what is left of their
-    group gives the values.
+    Aliases that have been untied since take part again when `plan` is the one from before; what is left of their
+    group gives the values. A derived site does not: its parameters would have to be solved again.
 
     Args:
         plan: means the same as the module's, or as the module's before `untie(module, sites)`.
@@ -41,7 +43,7 @@ def tie_again(plan: Plan, module: nn.Module, state: TiedState) -> None:
     """
     meant = _meaning(plan.graph)
     if meant == _meaning(state.plan.graph):
-        _check_alike(state.plan.graph, find_slots(module, state.plan.sites))
+        _check_alike(state.plan.graph, find_places(state.plan, module))
         retie(module)
     elif state.whole is not None and meant == _meaning(state.whole.graph):
         _take_back(state.whole, module, state)
@@ -54,29 +56,43 @@ def tie_again(plan: Plan, module: nn.Module, state: TiedState) -> None:
 
 def _meaning(graph: SharingGraph) -> Mapping[Hashable, Hashable]:
     """What two plans for one module may differ in; device, dtype and shapes are the module's."""
-    return {group.name: (group.uses, group.policy) for group in graph.groups}
+    return {
+        **{group.name: (group.uses, group.policy) for group in graph.groups},
+        **{derived.site: (derived.expression, derived.keep) for derived in graph.derived},
+        "penalties": frozenset(graph.penalties),
+    }
 
 
 def _take_back(whole: Plan, module: nn.Module, state: TiedState) -> None:
-    slots = find_slots(module, whole.sites)
-    left = {group.name: group.owner for group in state.plan.graph.groups}
-    keepers = {group.owner: left.get(group.name, group.owner) for group in whole.graph.groups}
+    _refuse_derived(whole, state.plan)
+    slots = find_places(whole, module)
+    left = {group.name: group.keeper for group in state.plan.graph.groups}
+    keepers = {group.name: left.get(group.name, group.keeper) for group in whole.graph.groups}
     _check_alike(whole.graph, slots)
-    link(
-        (
-            Alias(site, keepers[group.owner])
-            for group in whole.graph.groups
-            for site in group.sites
-            if site != keepers[group.owner]
-        ),
-        slots,
-    )
+    link(_find_links(whole.graph.groups, keepers), slots)
     remove_resets(module)
-    state.plan, state.whole = whole, None
-    state.pending = frozenset(
-        group.owner for group in whole.graph.groups if is_drawn(group.policy.init) and slots[group.owner].read().is_meta
+    refresh_factors(whole.graph, module)
+    state.plan, state.whole, state.penalties = whole, None, None
+    state.pending |= frozenset(
+        group.name for group in whole.graph.groups if is_drawn(group.policy.init) and slots[group.keeper].read().is_meta
     )
     install_resets(whole, module)
+
+
+def _refuse_derived(whole: Plan, left: Plan) -> None:
+    still = frozenset(derived.site for derived in left.graph.derived)
+    gone = [derived.site for derived in whole.graph.derived if derived.site not in still]
+    if gone:
+        raise ApplyError(
+            f"{_some(tuple(gone))}: untied since, with a value of its own that nothing solves again. Untie the whole "
+            "module, untie(module), then tie(module, spec), which finds initial values from what all its sites hold."
+        )
+
+
+def _find_links(groups: Iterable[SharingGroup], keepers: Mapping[ParameterName, str]) -> list[Alias]:
+    return [
+        Alias(place, keepers[group.name]) for group in groups for place in group.places if place != keepers[group.name]
+    ]
 
 
 def _check_alike(graph: SharingGraph, slots: Mapping[str, Slot]) -> None:
@@ -86,17 +102,17 @@ def _check_alike(graph: SharingGraph, slots: Mapping[str, Slot]) -> None:
 
 
 def _compare(group: SharingGroup, slots: Mapping[str, Slot]) -> list[str]:
-    owner = slots[group.owner].read()
+    owner = slots[group.keeper].read()
     problems: list[str] = []
-    for site in group.sites[1:]:
+    for site in group.places[1:]:
         parameter = slots[site].read()
         if parameter is owner:
             continue
-        pair = f"`{group.name}`: {group.owner} is {list(owner.shape)} and {site} {list(parameter.shape)}"
+        pair = f"`{group.name}`: {group.keeper} is {list(owner.shape)} and {site} {list(parameter.shape)}"
         if parameter.shape != owner.shape:
             problems.append(f"{pair}. Give them one shape, or untie them.")
         elif is_sharded(parameter) != is_sharded(owner):
-            problems.append(f"`{group.name}`: {EXPLAIN_SHARDED.format(site, group.owner)}")
+            problems.append(f"`{group.name}`: {EXPLAIN_SHARDED.format(site, group.keeper)}")
     return problems
 
 
@@ -110,8 +126,16 @@ def _explain(mine: Plan, other: Plan) -> str:
             return f"Its `{name}` is read by {_some(one[name].sites)}, not by {_some(group.sites)}."
         if one[name] != group:
             return f"Its `{name}` has another policy (init, lr, weight_decay, frozen, dtype) or gradient."
-    missing = next((name for name in one if name not in two), "")
-    return f"Its spec also has the shared parameter `{missing}`."
+    missing = next((name for name in one if name not in two), None)
+    if missing is not None:
+        return f"Its spec also has the shared parameter `{missing}`."
+    site = _find_other_value(mine.graph, other.graph)
+    return f"Its {site} is computed in another way." if site else "Its penalties are others."
+
+
+def _find_other_value(mine: SharingGraph, other: SharingGraph) -> str | None:
+    one, two = ({each.site: (each.expression, each.keep) for each in graph.derived} for graph in (mine, other))
+    return next((site for site in {**one, **two} if one.get(site) != two.get(site)), None)
 
 
 def _some(sites: tuple[str, ...], most: int = 4) -> str:

@@ -1,4 +1,4 @@
-"""State dicts in, state dicts out: with each shared tensor under its owner's name only, or under all its names."""
+"""State dicts in, state dicts out: with each shared tensor under its keeper's name only, or under all its names."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lightning_tying.lowering.state import find_tied
 
 
 def drop_aliases(state: Mapping[str, Any], plan: Plan, prefix: str = "") -> dict[str, Any]:
-    """A copy of a state dict without the names that are aliases; the owners stay.
+    """A copy of a state dict without the names that are aliases; the keepers' stay.
 
     Args:
         state: of a tied module.
@@ -25,11 +25,11 @@ def drop_aliases(state: Mapping[str, Any], plan: Plan, prefix: str = "") -> dict
         prefix: what stands before its names, `network.`.
 
     Raises:
-        ConflictError: an alias has another value than its owner, so that dropping it would lose it.
+        ConflictError: an alias has another value than its keeper, so that dropping it would lose it.
     """
     names = _index(state, prefix)
     _check_values(state, names, plan)
-    aliases = {names[step.site] for step in plan.steps if step.site in names and step.owner in names}
+    aliases = {names[link.site] for link in plan.links if link.site in names and link.owner in names}
     return {key: value for key, value in state.items() if key not in aliases}
 
 
@@ -42,21 +42,23 @@ def fill_aliases(
         state: to be loaded into a tied module.
         plan: of that module.
         prefix: what stands before its names, `network.`.
-        keys: the module's own state dict keys by FQN, where wrappers make them differ.
+        keys: the module's own state dict keys by place, where wrappers make them differ.
 
     Raises:
-        ConflictError: members of one group are there with different values; nothing has been added.
+        ConflictError: members of one group are there with different values, or a derived site has a tensor of its
+            own; nothing has been added.
     """
     names = _index(state, prefix)
+    _refuse_own_tensors(names, plan)
     _check_values(state, names, plan)
     for group in plan.graph.groups:
-        present = [site for site in group.sites if site in names]
+        present = [place for place in group.places if place in names]
         if not present:
             continue
         value = state[names[present[0]]]
-        for site in group.sites:
-            if site not in names:
-                state[prefix + (keys or {}).get(site, site)] = value
+        for place in group.places:
+            if place not in names:
+                state[prefix + (keys or {}).get(place, place)] = value
 
 
 def check_conflicts(module: nn.Module, state: Mapping[str, Any], prefix: str = "") -> None:
@@ -78,6 +80,7 @@ def check_conflicts(module: nn.Module, state: Mapping[str, Any], prefix: str = "
         inside = f"{path}." if path else ""
         own = {name[len(inside) :]: key for name, key in names.items() if name.startswith(inside)}
         conflicts += _find_conflicts(state, own, tied.plan)
+        _refuse_own_tensors(own, tied.plan)
     _refuse(conflicts)
 
 
@@ -98,11 +101,25 @@ def _check_values(state: Mapping[str, Any], names: Mapping[str, str], plan: Plan
 def _find_conflicts(state: Mapping[str, Any], names: Mapping[str, str], plan: Plan) -> list[str]:
     conflicts: list[str] = []
     for group in plan.graph.groups:
-        present = [site for site in group.sites if site in names]
-        different = [site for site in present[1:] if _differ(state[names[present[0]]], state[names[site]])]
+        present = [place for place in group.places if place in names]
+        different = [place for place in present[1:] if _differ(state[names[present[0]]], state[names[place]])]
         if different:
             conflicts.append(_describe(group, present[0], different))
     return conflicts
+
+
+def _refuse_own_tensors(names: Mapping[str, str], plan: Plan) -> None:
+    """Say what to do with an untied model's weights; torch would only list missing and unexpected keys."""
+    own = [derived for derived in plan.graph.derived if derived.site in names]
+    if not own:
+        return
+    more = f" (and {len(own) - 1} more)" if len(own) > 1 else ""
+    parameters = ", ".join(f"`{name}`" for name in own[0].expression.parameters)
+    raise ConflictError(
+        f"{own[0].site}{more} is a tensor of its own in these weights and is computed from {parameters} here. Load "
+        "them into the untied model and tie that one, tie(module, spec), which solves the shared parameters; its "
+        "state_dict then loads into every model that is tied like it."
+    )
 
 
 def _refuse(conflicts: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""Steps and slots in; every alias reads its owner's parameter afterwards, or nothing has changed."""
+"""Links and places in; every place holds its keeper's parameter afterwards, or nothing has changed."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from lightning_tying.lowering.plan import Alias
 from lightning_tying.lowering.resolve import Slot
 
 
-def link(steps: Iterable[Alias], slots: Mapping[str, Slot]) -> list[Alias]:
-    """Carry out steps that have been checked.
+def link(links: Iterable[Alias], slots: Mapping[str, Slot]) -> list[Alias]:
+    """Make links that have been checked.
 
     Args:
-        steps: of a plan.
-        slots: of every site and owner of them.
+        links: of a plan.
+        slots: of every place in them.
 
     Returns:
-        The steps that had to be carried out; a tie that holds needs none.
+        The links that had to be made; one that holds needs nothing.
 
     Raises:
         TieBroken: a parameter is missing; nothing has changed.
     """
     read = {slot.site: slot.read() for slot in slots.values()}
-    broken = [step for step in steps if read[step.site] is not read[step.owner]]
+    broken = [step for step in links if read[step.site] is not read[step.owner]]
     written: list[tuple[Slot, nn.Parameter]] = []
     try:
         for step in broken:

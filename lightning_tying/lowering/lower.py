@@ -8,10 +8,10 @@ from lightning_tying.spec.schema import SharingSpec
 
 
 def lower(graph: SharingGraph, spec: SharingSpec) -> Plan:
-    """Every use but the owner's becomes one `Alias` step.
+    """Every derived site becomes a `Parametrize` step, every other use but the keeper's an `Alias` step.
 
     Args:
         graph: sharing groups in model order.
         spec: what was written; the plan keeps it.
     """
-    return Plan(spec, graph, make_steps(graph.groups))
+    return Plan(spec, graph, make_steps(graph))

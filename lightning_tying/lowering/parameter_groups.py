@@ -46,7 +46,7 @@ def _find_scales(module: nn.Module) -> dict[int, tuple[float, float]]:
     scales: dict[int, tuple[float, float]] = {}
     for _, root, state in find_tied(module):
         groups = state.plan.graph.groups
-        slots = find_slots(root, (group.owner for group in groups))
+        slots = find_slots(root, (group.keeper for group in groups))
         for group in groups:
-            scales[id(slots[group.owner].read())] = (group.policy.lr, group.policy.weight_decay)
+            scales[id(slots[group.keeper].read())] = (group.policy.lr, group.policy.weight_decay)
     return scales

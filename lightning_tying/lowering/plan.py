@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, TypeAlias
 
+from lightning_tying.algebra.expression import name_slots
 from lightning_tying.errors import ConfigError, Problem
-from lightning_tying.graph.ir import SharingGraph, SharingGroup
+from lightning_tying.graph.ir import SharingGraph
 from lightning_tying.graph.read_data import graph_from_data
 from lightning_tying.lowering.plan_content import check_content
 from lightning_tying.spec.dumper import spec_to_data
@@ -15,17 +17,37 @@ from lightning_tying.spec.loader import load_spec
 from lightning_tying.spec.schema import SharingSpec
 
 _PASS = "Pass what Plan.to_dict() returned."
+_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Alias:
-    """`site` becomes the same `nn.Parameter` object as `owner`."""
+    """`site` becomes the same `nn.Parameter` object as `owner`; both are sites, or slots of parametrizations."""
 
     site: str
     owner: str
 
     def __str__(self) -> str:
         return f"{self.site} -> {self.owner}"
+
+
+@dataclass(frozen=True, slots=True)
+class Parametrize:
+    """`site` gets a parametrization that computes its value; its slots hold the parameters of these keepers.
+
+    Args:
+        site: the FQN of the derived site.
+        slots: for each slot, in order, its name and the place (a site or a slot) whose `nn.Parameter` it holds.
+    """
+
+    site: str
+    slots: tuple[tuple[str, str], ...]
+
+    def __str__(self) -> str:
+        return f"{self.site} <- {', '.join(f'{name}: {keeper}' for name, keeper in self.slots)}"
+
+
+Step: TypeAlias = Alias | Parametrize
 
 
 @dataclass(frozen=True)
@@ -35,12 +57,12 @@ class Plan:
     Args:
         spec: what was written; a checkpoint carries its dump.
         graph: what it means for this model.
-        steps: in model order; applying them twice is applying them once.
+        steps: parametrizations in model order, then aliases group by group; applying them twice is applying them once.
     """
 
     spec: SharingSpec
     graph: SharingGraph
-    steps: tuple[Alias, ...]
+    steps: tuple[Step, ...]
 
     @property
     def warnings(self) -> tuple[Problem, ...]:
@@ -49,16 +71,26 @@ class Plan:
 
     @property
     def sites(self) -> tuple[str, ...]:
-        """Every site that an equation or a tie binds, group by group."""
-        return tuple(use.site for _, use in self.graph.uses())
+        """Every site that an equation or a tie binds, each once, group by group."""
+        return tuple(dict.fromkeys(use.site for _, use in self.graph.uses()))
+
+    @cached_property
+    def places(self) -> tuple[str, ...]:
+        """Every FQN under which torch registers a shared parameter once the plan is applied, group by group."""
+        return tuple(use.place for _, use in self.graph.uses())
+
+    @cached_property
+    def links(self) -> tuple[Alias, ...]:
+        """The ties of all places, slots included: what holds while the module is tied, and is restored when lost."""
+        return tuple(Alias(use.place, group.keeper) for group in self.graph.groups for use in group.uses[1:])
 
     def to_dict(self) -> dict[str, Any]:
         """The plan as JSON-able data; `Plan.from_dict` reads it, here or on another machine."""
         return {
-            "version": 1,
+            "version": _VERSION,
             "spec": spec_to_data(self.spec),
             "graph": self.graph.to_dict(),
-            "steps": [{"alias": step.site, "owner": step.owner} for step in self.steps],
+            "steps": [_write_step(step) for step in self.steps],
         }
 
     @classmethod
@@ -70,15 +102,15 @@ class Plan:
         """
         try:
             version, spec, content = data["version"], data["spec"], data["graph"]
-            steps = tuple(Alias(step["alias"], step["owner"]) for step in data["steps"])
-        except (KeyError, TypeError) as error:
+            steps = tuple(_read_step(step) for step in data["steps"])
+        except (KeyError, TypeError, ValueError) as error:
             message = f"This is not a saved plan ({type(error).__name__}: {error}). {_PASS}"
             raise ConfigError(message) from error
-        if version != 1:
-            raise ConfigError(f"Plan version {version!r} is not known; this release reads version 1.")
+        if version != _VERSION:
+            raise ConfigError(f"Plan version {version!r} is not known; this release reads version {_VERSION}.")
         graph = graph_from_data(content)
         check_content(graph)
-        if steps != make_steps(graph.groups):
+        if steps != make_steps(graph):
             raise ConfigError(f"This is not a saved plan: its steps are not those of its graph. {_PASS}")
         return cls(load_spec(spec), graph, steps)
 
@@ -86,13 +118,50 @@ class Plan:
         return self  # frozen all the way down: the copy of a tied module may read the same plan
 
     def __str__(self) -> str:
-        steps = f"{len(self.steps):,} alias" if len(self.steps) == 1 else f"{len(self.steps):,} aliases"
-        return f"plan: {steps}\n{self.graph}"
+        return f"plan: {_count_steps(self.steps)}\n{self.graph}"
 
     def _repr_html_(self) -> str:
         return self.graph.render("html")
 
 
-def make_steps(groups: Iterable[SharingGroup]) -> tuple[Alias, ...]:
-    """One step for every use but the owner's."""
-    return tuple(Alias(use.site, group.owner) for group in groups for use in group.uses[1:])
+def make_steps(graph: SharingGraph) -> tuple[Step, ...]:
+    """A parametrization for every derived site, and an alias for every other use but the keeper's.
+
+    Raises:
+        ConfigError: a derived site reads a parameter that no group of the graph holds.
+    """
+    return (
+        *_parametrize(graph),
+        *(Alias(use.site, group.keeper) for group in graph.groups for use in group.uses[1:] if not use.slot),
+    )
+
+
+def _parametrize(graph: SharingGraph) -> list[Parametrize]:
+    keepers = {group.name: group.keeper for group in graph.groups} if graph.derived else {}
+    steps: list[Parametrize] = []
+    for derived in graph.derived:
+        names = name_slots(derived.expression)
+        lost = [str(slot.parameter) for slot in names if slot.parameter not in keepers]
+        if lost:
+            raise ConfigError(f"{derived.site} reads `{lost[0]}`, which no sharing group of the graph holds. {_PASS}")
+        steps.append(Parametrize(derived.site, tuple((slot.name, keepers[slot.parameter]) for slot in names)))
+    return steps
+
+
+def _count_steps(steps: tuple[Step, ...]) -> str:
+    derived = sum(isinstance(step, Parametrize) for step in steps)
+    counts = ((len(steps) - derived, "alias", "aliases"), (derived, "parametrization", "parametrizations"))
+    told = [f"{count:,} {one if count == 1 else many}" for count, one, many in counts if count]
+    return ", ".join(told) or "0 aliases"
+
+
+def _write_step(step: Step) -> dict[str, Any]:
+    if isinstance(step, Alias):
+        return {"alias": step.site, "owner": step.owner}
+    return {"parametrize": step.site, "slots": [list(slot) for slot in step.slots]}
+
+
+def _read_step(data: Mapping[str, Any]) -> Step:
+    if "alias" in data:
+        return Alias(data["alias"], data["owner"])
+    return Parametrize(data["parametrize"], tuple((name, keeper) for name, keeper in data["slots"]))

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
-from lightning_tying.graph.ir import SharingGroup
-from lightning_tying.lowering.draw import draw, is_drawn, needs_std
+from lightning_tying.graph.ir import SharingGraph, SharingGroup
 from lightning_tying.lowering.draw_into import write_value
+from lightning_tying.lowering.initial.draw import draw, is_drawn
 from lightning_tying.lowering.plan import Plan
-from lightning_tying.lowering.resolve import find_slots, own_modules, own_parameters, walk_modules
-
-_METHODS = ("reset_parameters", "_reset_parameters")  # torch's own layers call it either way
+from lightning_tying.lowering.resolve import Slot, find_slots, own_modules, own_parameters, walk_modules
+from lightning_tying.lowering.scratch import RESET_METHODS, hide_derived, make_scratch
 
 
 @dataclass(frozen=True)
 class ResetRule:
-    """What a module's reset means for the shared parameters that it reads.
+    """What a module's reset means for the shared parameters that it, or a module in it, reads.
+
+    Derived sites are hidden from every reset, since their parameters are no module's own: what a spec draws or solves
+    for them is found when the module is tied, or becomes real, and at no other time.
 
     Args:
         kept: names whose values another site's reset gives; this one leaves them alone.
@@ -34,7 +35,7 @@ class ResetRule:
 def install_resets(plan: Plan, module: nn.Module) -> None:
     """Let exactly one site initialize each shared parameter: the owner's, or the one its init solves from."""
     for part, rule in _find_rules(plan, module):
-        for method in _METHODS:
+        for method in RESET_METHODS:
             if callable(getattr(type(part), method, None)):
                 original = vars(part).get(method)
                 setattr(part, method, partial(reset_shared, part, rule, method, original))
@@ -43,7 +44,7 @@ def install_resets(plan: Plan, module: nn.Module) -> None:
 def remove_resets(module: nn.Module) -> None:
     """Give every module its own reset back."""
     for _, part in walk_modules(module):
-        for method in _METHODS:
+        for method in RESET_METHODS:
             current = vars(part).get(method)
             if isinstance(current, partial) and current.func is reset_shared:
                 delattr(part, method)
@@ -57,51 +58,23 @@ def reset_shared(module: nn.Module, rule: ResetRule, method: str, original: Call
     A module-level function, so that a tied module can be pickled.
     """
     parameters = own_parameters(module)
-    kept = {name: parameters[name] for name in rule.kept if parameters.get(name) is not None}
+    kept = {name: parameter for name in rule.kept if (parameter := parameters.get(name)) is not None}
     if _has_more_to_reset(module, kept):
-        try:
-            for name, parameter in kept.items():
-                parameters[name] = _make_scratch(parameter)
-            (original or partial(getattr(type(module), method), module))()
-        finally:
-            parameters.update(kept)
+        with hide_derived(module):
+            try:
+                parameters.update({name: make_scratch(parameter) for name, parameter in kept.items()})
+                (original or partial(getattr(type(module), method), module))()
+            finally:
+                parameters.update(kept)
     for name, group in rule.drawn:
         parameter = parameters.get(name)
         if parameter is not None and not parameter.is_meta:
             write_value(parameter, draw(group, parameter))
 
 
-def draw_fresh(module: nn.Module, name: str, group: SharingGroup) -> Tensor:
-    """The drawn value of a parameter whose memory holds nothing yet, as after `to_empty`.
-
-    `normal` alone takes the standard deviation that the module's own reset would give.
-    """
-    if not needs_std(group.policy.init):
-        return draw(group)
-    parameters = own_parameters(module)
-    before = dict(parameters)
-    method = next((getattr(type(module), each) for each in _METHODS if hasattr(type(module), each)), None)
-    try:
-        for each, parameter in before.items():
-            parameters[each] = _make_scratch(parameter)
-        if method is not None:
-            state = torch.get_rng_state()
-            method(module)
-            torch.set_rng_state(state)  # the user's random numbers stay as they are
-        return draw(group, parameters[name])
-    finally:
-        parameters.update(before)
-
-
-def _has_more_to_reset(module: nn.Module, kept: dict[str, nn.Parameter | None]) -> bool:
+def _has_more_to_reset(module: nn.Module, kept: dict[str, nn.Parameter]) -> bool:
     others = [name for name, parameter in own_parameters(module).items() if parameter is not None and name not in kept]
     return bool(others or own_modules(module) or any(True for _ in module.buffers(recurse=False)))
-
-
-def _make_scratch(parameter: nn.Parameter | None) -> nn.Parameter | None:
-    if parameter is None:
-        return None
-    return nn.Parameter(torch.empty_like(parameter), requires_grad=parameter.requires_grad)
 
 
 @dataclass
@@ -112,21 +85,35 @@ class _Draft:
 
 
 def _find_rules(plan: Plan, module: nn.Module) -> list[tuple[nn.Module, ResetRule]]:
-    drafts: dict[int, _Draft] = {}
-    slots = find_slots(module, plan.sites)
+    derived = frozenset(each.site for each in plan.graph.derived)
+    drafts = {id(part): _Draft(part) for part in _find_readers(plan.graph, module)}
+    slots = find_slots(module, (site for site in plan.sites if site not in derived))
     for group in plan.graph.groups:
-        drawn = is_drawn(group.policy.init)
-        solved_from = next((site for site in group.policy.init_sites if site in group.sites), group.owner)
-        source = slots[group.owner if drawn else solved_from]
-        places = {slots[site].place: slots[site] for site in group.sites}
-        for slot in places.values():
-            draft = drafts.setdefault(id(slot.module), _Draft(slot.module))
-            if slot.place != source.place:
-                draft.kept.append(slot.name)
-            elif drawn:
-                draft.drawn.append((slot.name, group))
-    return [
-        (draft.module, ResetRule(tuple(draft.kept), tuple(draft.drawn)))
-        for draft in drafts.values()
-        if draft.kept or draft.drawn
-    ]
+        _add_group(group, slots, drafts)
+    return [(draft.module, ResetRule(tuple(draft.kept), tuple(draft.drawn))) for draft in drafts.values()]
+
+
+def _add_group(group: SharingGroup, slots: Mapping[str, Slot], drafts: dict[int, _Draft]) -> None:
+    """Choose the one alias whose module's reset gives the parameter its value; all others keep what is there."""
+    drawn = is_drawn(group.policy.init)
+    aliases = [use.site for use in group.uses if not use.slot]
+    if not aliases:
+        return
+    solved_from = next((site for site in group.policy.init_sites if site in aliases), aliases[0])
+    source = slots[aliases[0] if drawn else solved_from]
+    for slot in {slots[site].place: slots[site] for site in aliases}.values():
+        if slot.place != source.place:
+            drafts.setdefault(id(slot.module), _Draft(slot.module)).kept.append(slot.name)
+        elif drawn:
+            drafts.setdefault(id(slot.module), _Draft(slot.module)).drawn.append((slot.name, group))
+
+
+def _find_readers(graph: SharingGraph, module: nn.Module) -> list[nn.Module]:
+    """Every module that has a derived site, or a module with one in it (whose initializer may reach down)."""
+    paths = {path for derived in graph.derived for path in _paths_above(derived.site)}
+    return [part for path, part in walk_modules(module) if path in paths] if paths else []
+
+
+def _paths_above(site: str) -> list[str]:
+    segments = site.split(".")[:-1]
+    return [".".join(segments[:count]) for count in range(len(segments) + 1)]

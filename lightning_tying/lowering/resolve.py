@@ -1,4 +1,4 @@
-"""A module and the FQN of a site in, the place in that module out, whatever wrappers lie between."""
+"""A module and the FQN of a site or of a slot in, the place in that module out, whatever wrappers lie between."""
 
 from __future__ import annotations
 
@@ -12,18 +12,20 @@ from lightning_tying.errors import TieBroken
 
 # Segments that torch's wrappers insert; only the first shows in the keys of a state dict.
 _COMPILED = "_orig_mod"
+_PARAMETRIZATIONS = "parametrizations"
+_ADAPTED = "base_layer"  # what peft calls the layer that it puts an adapter around
 WRAPPERS = (_COMPILED, "_fsdp_wrapped_module", "_checkpoint_wrapped_module")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Slot:
-    """Where a module holds the parameter of a site.
+    """Where a module holds a parameter: a site, or a slot of the parametrization that a derived site has.
 
     Args:
         site: the FQN, without the segments of wrappers.
         module: the module that has the parameter.
         name: the parameter's name in it.
-        key: the site's key in the state dict of the module given to `find_slots`.
+        key: the key in the state dict of the module given to `find_slots`.
     """
 
     site: str
@@ -57,7 +59,7 @@ class Slot:
 
 
 def find_slots(root: nn.Module, sites: Iterable[str]) -> dict[str, Slot]:
-    """The slot of each site, by FQN.
+    """Where each FQN leads: sites, and slots of derived sites (`fc.parametrizations.weight.0.T`).
 
     Raises:
         TieBroken: the path of a site leads to no module.
@@ -95,6 +97,12 @@ def walk_modules(root: nn.Module) -> Iterator[tuple[str, nn.Module]]:
         yield path, module
         children = [(name, child) for name, child in own_modules(module).items() if child is not None]
         stack += [(_join(path, name), child) for name, child in reversed(children)]
+
+
+def adapted_layer(module: nn.Module) -> nn.Module | None:
+    """The layer inside one of peft's, which has its own name for it in the state dict; None for any other module."""
+    base = own_modules(module).get(_ADAPTED)
+    return base if base is not None and callable(getattr(module, "merge", None)) else None
 
 
 def without_wrappers(key: str) -> str:
@@ -143,7 +151,8 @@ def _step_inside(module: nn.Module, prefix: str) -> tuple[nn.Module, str] | None
         inner = own_modules(module).get(wrapper)
         if inner is not None:
             return inner, f"{prefix}{wrapper}." if wrapper == _COMPILED else prefix
-    return None
+    base = adapted_layer(module)
+    return (base, f"{prefix}{_ADAPTED}.") if base is not None else None
 
 
 def _join(path: str, name: str) -> str:
@@ -152,8 +161,38 @@ def _join(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
 
 
+def explain_undone(site: str, module: nn.Module) -> str:
+    """Why a derived site has probably lost its parametrization, and what to do about it.
+
+    Args:
+        site: its FQN.
+        module: the module that had it.
+    """
+    name = site.rpartition(".")[2]
+    parameters, kind = own_parameters(module), type(module).__name__
+    if f"{name}_g" in parameters or f"{name}_v" in parameters:
+        cause = f"weight_norm replaced it in {kind}"
+    elif f"{name}_orig" in parameters:
+        cause = f"pruning or spectral_norm replaced it in {kind}"
+    elif parametrize.is_parametrized(module, name):
+        cause = f"another parametrization took its place in {kind}"
+    elif parameters.get(name) is not None:
+        cause = (
+            f"{kind} holds a parameter of its own there (remove_parametrizations, merge_and_unload, or it was "
+            "put there by hand)"
+        )
+    else:
+        cause = f"{kind} has lost its parametrization (the module was exchanged or quantized, or its class changed)"
+    return (
+        f"{site} is not computed from shared parameters any more: {cause}. Untie or materialize a module before "
+        "such a change; to go on, tie a model that is built anew."
+    )
+
+
 def _explain_path(path: str, module: nn.Module) -> str:
     parent, _, segment = path.rpartition(".")
+    if segment == _PARAMETRIZATIONS:
+        return f"{parent or type(module).__name__} has no parametrization any more."
     where = f"`{parent}` ({type(module).__name__})" if parent else f"the root ({type(module).__name__})"
     return (
         f"{path} is not a module any more: {where} has no `{segment}`. "

@@ -11,11 +11,12 @@ from torch import Tensor, nn
 
 from lightning_tying.errors import SharingWarning
 from lightning_tying.lowering.checkpoint import fill_aliases
-from lightning_tying.lowering.draw_into import write_value
+from lightning_tying.lowering.derive import find_places
 from lightning_tying.lowering.link import link
+from lightning_tying.lowering.pending import fill_pending, find_pending
 from lightning_tying.lowering.plan import Alias
-from lightning_tying.lowering.reset import draw_fresh, install_resets, remove_resets
-from lightning_tying.lowering.resolve import Slot, find_slots
+from lightning_tying.lowering.pretrained import install_pretrained, remove_pretrained
+from lightning_tying.lowering.reset import install_resets, remove_resets
 from lightning_tying.lowering.state import TiedState, clear_state, read_state, require_state, write_state
 
 
@@ -30,6 +31,7 @@ def install_hooks(module: nn.Module, state: TiedState) -> None:
         untyped.register_load_state_dict_post_hook(retie_after_load),
     )
     install_resets(state.plan, module)
+    install_pretrained(module, retie)
 
 
 def remove_hooks(module: nn.Module) -> None:
@@ -37,36 +39,37 @@ def remove_hooks(module: nn.Module) -> None:
     for handle in require_state(module).handles:
         handle.remove()
     remove_resets(module)
+    remove_pretrained(module)
     clear_state(module)
     delattr(module, "_apply")
 
 
 def retie(module: nn.Module) -> list[Alias]:
-    """Restore the ties of a tied module, with the owners' values.
+    """Restore the ties of a tied module, with the keepers' values.
 
     Returns:
-        The steps whose tie did not hold.
+        The links that did not hold, slots included.
 
     Raises:
         TieBroken: a parameter is missing; nothing has changed.
     """
     state = require_state(module)
-    slots = find_slots(module, state.plan.sites)
-    restored = link(state.plan.steps, slots)
-    _draw_pending(state, slots)
+    slots = find_places(state.plan, module)
+    restored = link(state.plan.links, slots)
+    fill_pending(module, state, slots)
     return restored
 
 
 def apply_and_retie(module: nn.Module, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> nn.Module:
     """`nn.Module._apply` (`.to`, `to_empty`, `half`, …) of a tied module: torch's, then the ties again."""
     state = require_state(module)
-    slots = find_slots(module, state.plan.sites)
-    lost = [step for step in state.plan.steps if slots[step.site].read() is not slots[step.owner].read()]
+    slots = find_places(state.plan, module)
+    lost = [step for step in state.plan.links if slots[step.site].read() is not slots[step.owner].read()]
     kind: Any = type(module)  # `_apply` is the one place through which torch converts and moves
     kind._apply(module, fn, recurse)
     if recurse:  # without it only a part has changed: the ties are restored when all has
-        link(state.plan.steps, slots)
-        _draw_pending(state, slots)
+        link(state.plan.links, slots)
+        fill_pending(module, state, slots)
         if lost:
             _warn_lost(lost)
     return module
@@ -87,24 +90,13 @@ def retie_after_load(module: nn.Module, _incompatible_keys: object) -> None:
     """Load post-hook: `assign=True` gives every site a parameter of its own."""
     state = read_state(module)
     if state is not None:
-        slots = find_slots(module, state.plan.sites)
-        link(state.plan.steps, slots)
-        state.pending = frozenset(owner for owner in state.pending if slots[owner].read().is_meta)
+        slots = find_places(state.plan, module)
+        link(state.plan.links, slots)
+        state.pending = find_pending(state, slots)
 
 
 def _state_keys(state: TiedState, module: nn.Module) -> Mapping[str, str]:
-    return {site: slot.key for site, slot in find_slots(module, state.plan.sites).items()}
-
-
-def _draw_pending(state: TiedState, slots: Mapping[str, Slot]) -> None:
-    """Carry out drawn inits that had to wait for real memory, once."""
-    if not state.pending:
-        return
-    for group in state.plan.graph.groups:
-        slot = slots[group.owner]
-        if group.owner in state.pending and not slot.read().is_meta:
-            write_value(slot.read(), draw_fresh(slot.module, slot.name, group))
-    state.pending = frozenset(owner for owner in state.pending if slots[owner].read().is_meta)
+    return {place: slot.key for place, slot in find_places(state.plan, module).items()}
 
 
 def _warn_lost(lost: list[Alias]) -> None:

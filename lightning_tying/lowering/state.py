@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from torch import nn
 from torch.utils.hooks import RemovableHandle
 
+from lightning_tying.algebra.expression import ParameterName
 from lightning_tying.errors import ApplyError
-from lightning_tying.lowering.initial_values import InitialReport
+from lightning_tying.lowering.initial.initial_values import InitialReport
+from lightning_tying.lowering.penalty_program import PenaltyProgram
 from lightning_tying.lowering.plan import Plan
 from lightning_tying.lowering.resolve import walk_modules
 
@@ -23,16 +25,18 @@ class TiedState:
     Args:
         plan: what is tied.
         handles: of the load hooks, to remove them.
-        pending: owners that are on the meta device and whose init is drawn once they are real.
+        pending: groups whose keeper is on the meta device and whose value is drawn or solved once it is real.
         report: how far the initial values were from the sites.
         whole: the plan before some of its sites were untied; None while all of it holds.
+        penalties: what computes the plan's penalties, made when it is first asked for.
     """
 
     plan: Plan
     handles: tuple[RemovableHandle, ...] = ()
-    pending: frozenset[str] = frozenset()
+    pending: frozenset[ParameterName] = frozenset()
     report: InitialReport = field(default_factory=InitialReport)
     whole: Plan | None = None
+    penalties: tuple[PenaltyProgram, ...] | None = None
 
 
 def read_state(module: nn.Module) -> TiedState | None:

@@ -5,18 +5,20 @@ from __future__ import annotations
 from torch import nn
 
 from lightning_tying.errors import TieBroken
-from lightning_tying.graph.ir import SharingGroup
+from lightning_tying.graph.ir import SharingGraph, SharingGroup
+from lightning_tying.lowering.adapters import guard_adapters
 from lightning_tying.lowering.again import EXPLAIN_SHARDED
 from lightning_tying.lowering.draw_into import is_sharded
 from lightning_tying.lowering.plan import Plan
-from lightning_tying.lowering.resolve import Slot, find_slots
+from lightning_tying.lowering.resolve import Slot, explain_undone, find_slots
+from lightning_tying.lowering.runtime.parametrize import find_value
 from lightning_tying.lowering.state import find_tied, require_state
 
 _REMEDY = "To tie again, with the owner's values: tie(module, get_plan(module))."
 
 
 def verify_plan(plan: Plan, module: nn.Module) -> None:
-    """Check that all sites of each sharing group hold one and the same `nn.Parameter`.
+    """Check that all places of each sharing group, sites and slots, hold one and the same `nn.Parameter`.
 
     Args:
         plan: what the module should be tied by.
@@ -25,11 +27,12 @@ def verify_plan(plan: Plan, module: nn.Module) -> None:
     Raises:
         TieBroken: with each broken group, its sites and the likely cause.
     """
-    missing: list[str] = []
+    missing, undone = _find_undone(plan.graph, module)
     parted: list[str] = []
     for group in plan.graph.groups:
         if len(group.uses) > 1:
-            slots = _find_present(group, module, missing)
+            places = [use.place for use in group.uses if not use.slot or use.site not in undone]
+            slots = _find_present(group, places, module, missing)
             parted += [_describe(group, slots[0], slot) for slot in slots[1:] if slot.read() is not slots[0].read()]
     if missing:  # tie would raise as well: each line says what comes first
         raise TieBroken("\n".join([*missing, *parted]))
@@ -37,12 +40,29 @@ def verify_plan(plan: Plan, module: nn.Module) -> None:
         raise TieBroken("\n".join([*parted, _REMEDY]))
 
 
-def _find_present(group: SharingGroup, module: nn.Module, missing: list[str]) -> list[Slot]:
-    """The slots of a group that still hold a parameter; the others are told."""
-    slots: list[Slot] = []
-    for site in group.sites:
+def _find_undone(graph: SharingGraph, module: nn.Module) -> tuple[list[str], frozenset[str]]:
+    """The derived sites that nothing computes any more: a text for each, and their FQNs."""
+    texts: list[str] = []
+    undone: list[str] = []
+    for derived in graph.derived:
         try:
-            slot = find_slots(module, [site])[site]
+            slot = find_slots(module, [derived.site])[derived.site]
+        except TieBroken as error:
+            texts.append(str(error))
+        else:
+            if find_value(slot.module, slot.name) is not None:
+                continue
+            texts.append(explain_undone(derived.site, slot.module))
+        undone.append(derived.site)
+    return texts, frozenset(undone)
+
+
+def _find_present(group: SharingGroup, places: list[str], module: nn.Module, missing: list[str]) -> list[Slot]:
+    """The places of a group that still hold a parameter; the others are told."""
+    slots: list[Slot] = []
+    for place in places:
+        try:
+            slot = find_slots(module, [place])[place]
             slot.read()
         except TieBroken as error:
             missing.append(f"`{group.name}`: {error}")
@@ -85,3 +105,4 @@ def verify_tied(module: nn.Module) -> None:
         require_state(module)
     for _, root, state in tied:
         verify_plan(state.plan, root)
+        guard_adapters(root, state.plan)

@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from lightning_tying.errors import Problem, SpecError
+from lightning_tying.errors import Problem
 from lightning_tying.graph.ir import SharingGraph
 from lightning_tying.graph.parts import SharingGroup
-from lightning_tying.passes.group_sites import (
-    advise_policy,
-    find_odd_reader,
-    find_place,
-    keep_first_of_family,
-    uneven_groups,
-)
+from lightning_tying.passes.group_sites import Reader, advise_policy, check_readers, find_odd_reader, find_place
 
 
 def check_dtypes(graph: SharingGraph) -> SharingGraph:
@@ -22,21 +14,17 @@ def check_dtypes(graph: SharingGraph) -> SharingGraph:
     Raises:
         SpecError: with a problem for each family and entry.
     """
-    problems = keep_first_of_family(_find_problems(graph))
-    if problems:
-        raise SpecError(problems)
-    return graph
+    return check_readers(graph, _check)
 
 
-def _find_problems(graph: SharingGraph) -> Iterator[tuple[SharingGroup, Problem]]:
-    for group, readers in uneven_groups(graph):
-        odd = find_odd_reader(readers, lambda site: site.meta.dtype) if group.policy.dtype is None else None
-        if odd is None:
-            continue
-        (use, first), (other, second) = readers[0], odd
-        widest = max((first.meta, second.meta), key=lambda meta: meta.itemsize).dtype
-        text = (
-            f"`{group.name}` would be {first.meta.dtype} at {use.site} and {second.meta.dtype} at {other.site}. "
-            f"{advise_policy(group, f'{{dtype: {widest}}}')}, or convert the module first."
-        )
-        yield group, Problem("71", find_place(use, other), text)
+def _check(group: SharingGroup, readers: list[Reader]) -> Problem | None:
+    odd = find_odd_reader(readers, lambda site: site.meta.dtype) if group.policy.dtype is None else None
+    if odd is None:
+        return None
+    (use, first), (other, second) = readers[0], odd
+    widest = max((first.meta, second.meta), key=lambda meta: meta.itemsize).dtype
+    text = (
+        f"`{group.name}` would be {first.meta.dtype} at {use.site} and {second.meta.dtype} at {other.site}. "
+        f"{advise_policy(group, f'{{dtype: {widest}}}')}, or convert the module first."
+    )
+    return Problem("71", find_place(use, other), text)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from lightning_tying.errors import Problem, SpecError
+from lightning_tying.errors import Problem
 from lightning_tying.graph.ir import SharingGraph
 from lightning_tying.graph.parts import SharingGroup
 from lightning_tying.graph.report import name_place
-from lightning_tying.passes.group_sites import Reader, find_odd_reader, find_place, keep_first_of_family, uneven_groups
+from lightning_tying.passes.group_sites import Reader, check_readers, find_odd_reader, find_place
 
 
 def check_shapes(graph: SharingGraph) -> SharingGraph:
@@ -17,18 +15,16 @@ def check_shapes(graph: SharingGraph) -> SharingGraph:
     Raises:
         SpecError: with a problem for each family and entry.
     """
-    problems = keep_first_of_family(_find_problems(graph))
-    if problems:
-        raise SpecError(problems)
-    return graph
+    return check_readers(graph, _check)
 
 
-def _find_problems(graph: SharingGraph) -> Iterator[tuple[SharingGroup, Problem]]:
-    for group, readers in uneven_groups(graph):
-        odd = find_odd_reader(readers, lambda site: site.meta.shape)
-        if odd is not None:
-            place = find_place(readers[0][0], odd[0])
-            yield group, Problem("60", place, f"{_describe(group, readers[0], odd)} {_advise(readers[0], odd)}")
+def _check(group: SharingGroup, readers: list[Reader]) -> Problem | None:
+    bare = [reader for reader in readers if reader[0].bare]
+    odd = find_odd_reader(bare, lambda site: site.meta.shape)
+    if odd is None:
+        return None
+    place = find_place(bare[0][0], odd[0])
+    return Problem("60", place, f"{_describe(group, bare[0], odd)} {_advise(bare[0], odd)}")
 
 
 def _describe(group: SharingGroup, first: Reader, odd: Reader) -> str:

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 
-from lightning_tying.errors import Location, Problem
+from lightning_tying.errors import Location, Problem, SpecError
 from lightning_tying.graph.ir import SharingGraph
 from lightning_tying.graph.parts import SharingGroup, Site, Use
 
 Reader = tuple[Use, Site]
-
-
-def uneven_groups(graph: SharingGraph) -> Iterator[tuple[SharingGroup, list[Reader]]]:
-    """Every group whose sites are not all alike, with its uses and their sites: what checks look at."""
-    for group, sites in graph.uneven:
-        yield group, list(zip(group.uses, sites, strict=True))
+Check = Callable[[SharingGroup, list[Reader]], Problem | None]
 
 
 def find_odd_reader(readers: list[Reader], read: Callable[[Site], object]) -> Reader | None:
     """The first use whose site differs from the owner's in what `read` says of it."""
+    if not readers:
+        return None
     expected = read(readers[0][1])
     return next((reader for reader in readers if read(reader[1]) != expected), None)
 
@@ -29,12 +26,35 @@ def find_place(first: Use, second: Use) -> Location:
     return first.location if lines[0] > lines[1] else second.location
 
 
-def keep_first_of_family(problems: Iterator[tuple[SharingGroup, Problem]]) -> list[Problem]:
-    """One problem for each family and place: what is wrong with `W[0]` is wrong with `W[1]` for the same reason."""
+def refuse(graph: SharingGraph, problems: Iterable[tuple[SharingGroup, Problem]]) -> SharingGraph:
+    """The graph, where nothing was found.
+
+    One problem is told for each family and place: what is wrong with `W[0]` is wrong with `W[1]` for the same reason.
+
+    Raises:
+        SpecError: with the problems.
+    """
     kept: dict[tuple[str, Location], Problem] = {}
     for group, problem in problems:
         kept.setdefault((group.name.family, problem.location), problem)
-    return list(kept.values())
+    if kept:
+        raise SpecError(kept.values())
+    return graph
+
+
+def check_readers(graph: SharingGraph, check: Check) -> SharingGraph:
+    """Run a check over every group whose sites are not all alike.
+
+    Args:
+        graph: what to check.
+        check: from a group and its uses with their sites to what is wrong, if anything is.
+
+    Raises:
+        SpecError: with a problem for each family and entry.
+    """
+    uneven = ((group, list(zip(group.uses, sites, strict=True))) for group, sites in graph.uneven)
+    found = ((group, check(group, readers)) for group, readers in uneven)
+    return refuse(graph, ((group, problem) for group, problem in found if problem is not None))
 
 
 def advise_policy(group: SharingGroup, policy: str) -> str:

@@ -17,7 +17,6 @@ from lightning_tying.passes.check_devices import check_devices
 from lightning_tying.passes.check_dtypes import check_dtypes
 from lightning_tying.passes.check_gradients import check_gradients
 from lightning_tying.passes.check_inits import check_inits
-from lightning_tying.passes.check_lowerable import check_lowerable
 from lightning_tying.passes.check_shapes import check_shapes
 from lightning_tying.passes.check_trainable import check_trainable
 from lightning_tying.passes.warn_roles import warn_roles
@@ -26,7 +25,6 @@ from lightning_tying.spec.schema import SharingSpec
 Pass: TypeAlias = Callable[[SharingGraph], SharingGraph]
 
 PASSES: tuple[Pass, ...] = (
-    check_lowerable,
     check_shapes,
     check_dtypes,
     check_devices,

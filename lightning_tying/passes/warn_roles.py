@@ -9,15 +9,12 @@ from functools import lru_cache
 
 from lightning_tying.errors import Location, Problem
 from lightning_tying.graph.ir import SharingGraph
-from lightning_tying.graph.parts import SharingGroup
+from lightning_tying.graph.parts import SharingGroup, Site
 from lightning_tying.passes.group_sites import find_place
 
-ATTENTION = {
-    "self-attention": frozenset({"self_attn", "self_attention", "selfattention", "selfattn"}),
-    "cross-attention": frozenset(
-        {"cross_attn", "cross_attention", "crossattention", "encoder_attn", "encdecattention", "multihead_attn"}
-    ),
-}
+_SELF = r"self_attn|self_attention|selfattention|selfattn"
+_CROSS = r"cross_attn|cross_attention|crossattention|encoder_attn|encdecattention|multihead_attn"
+ATTENTION = re.compile(rf"(?:^|\.)(?:({_SELF})|({_CROSS}))(?![^.])", re.IGNORECASE | re.ASCII)
 NORM = re.compile(
     r"(^|_)(layer_?|rms_?|batch_?|group_?|instance_?)?norm\d*($|_)|^ln_?\w{0,3}$|^bn_?\d*$", re.IGNORECASE | re.ASCII
 )
@@ -25,25 +22,31 @@ NORM_MODULE = re.compile(r"norm", re.IGNORECASE | re.ASCII)
 
 
 def warn_roles(graph: SharingGraph) -> SharingGraph:
-    """Add one warning for each family that unlike roles read."""
+    """Add one warning for each family that unlike roles read as it is, or as a tensor of its shape."""
     warnings: dict[tuple[str, Location], Problem] = {}
-    modules = {site.fqn: site.module for site in graph.sites}
+    sites = {site.fqn: site for site in graph.sites}
     for group in graph.groups:
-        if len(group.uses) < 2 or not modules or group.uses[0].location == Location():
+        if len(group.uses) < 2 or not sites or group.uses[0].location == Location():
             continue  # a tie of the model itself is its own affair
-        warning = _find_unlike(group, modules)
+        warning = _find_unlike(group, sites)
         if warning is not None:
             warnings.setdefault((group.name.family, warning.location), warning)
     return replace(graph, warnings=(*graph.warnings, *warnings.values())) if warnings else graph
 
 
-def _find_unlike(group: SharingGroup, modules: Mapping[str, str]) -> Problem | None:
-    """The first pair of sites whose roles differ in kind, where both kinds are known."""
-    roles = [_roles_of(use.site, modules[use.site]) for use in group.uses]
-    if roles.count(roles[0]) == len(roles):
+def _find_unlike(group: SharingGroup, sites: Mapping[str, Site]) -> Problem | None:
+    """The first pair of sites whose roles differ in kind, where both kinds are known.
+
+    A pool of numbers that sites of any shape are made of has no role.
+    """
+    uses = group.uses
+    if not group.is_plain:
+        uses = tuple([use for use in uses if use.bare or sites[use.site].meta.shape == group.meta.shape])
+    roles = [_roles_of(use.site, sites[use.site].module) for use in uses]
+    if len(roles) < 2 or roles.count(roles[0]) == len(roles):
         return None
     for kinds in zip(*roles, strict=True):
-        known = [(use, kind) for use, kind in zip(group.uses, kinds, strict=True) if kind is not None]
+        known = [(use, kind) for use, kind in zip(uses, kinds, strict=True) if kind is not None]
         odd = next((reader for reader in known if reader[1] != known[0][1]), None)
         if odd is not None:
             named = [f"{kind} ({use.site})" for use, kind in (known[0], odd)]
@@ -54,14 +57,10 @@ def _find_unlike(group: SharingGroup, modules: Mapping[str, str]) -> Problem | N
 
 def _roles_of(fqn: str, module: str) -> tuple[str | None, str | None, str | None]:
     """What a site is: which attention it belongs to, whether it is a norm's, whether it is a bias."""
-    *path, name = fqn.split(".")
-    attention = next((kind for segment in path if (kind := _kind_of_attention(segment)) is not None), None)
-    return attention, _kind_of_layer(path[-1] if path else "", module), _kind_of_tensor(name)
-
-
-@lru_cache(maxsize=4096)
-def _kind_of_attention(segment: str) -> str | None:
-    return next((kind for kind, names in ATTENTION.items() if segment.lower() in names), None)
+    path, _, name = fqn.rpartition(".")
+    found = ATTENTION.search(path)
+    attention = None if found is None else "self-attention" if found[1] else "cross-attention"
+    return attention, _kind_of_layer(path.rpartition(".")[2], module), _kind_of_tensor(name)
 
 
 @lru_cache(maxsize=4096)

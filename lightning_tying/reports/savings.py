@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from lightning_tying.graph.ir import SharingGraph, SharingGroup, TensorMeta
+from lightning_tying.reports.family_rows import FamilySavings, family_rows, list_families
 from lightning_tying.reports.group_rows import GroupSavings, group_rows
 from lightning_tying.reports.tables import Table
 
@@ -46,12 +47,15 @@ class SavingsReport:
         before: every site its own parameter.
         after: the shared and the private parameters, each once: `after.parameters` is
             `sum(p.numel() for p in module.parameters())` of the tied model.
-        groups: those with two uses or more, the largest savings first.
+        groups: those with two uses or more, all of them aliases, the largest savings first.
+        families: what derived sites are computed from, the largest savings first; what it saves is below 0 where
+            functions bring more than is shared.
     """
 
     before: Size
     after: Size
     groups: tuple[GroupSavings, ...]
+    families: tuple[FamilySavings, ...] = ()
 
     @property
     def saved(self) -> float:
@@ -65,17 +69,18 @@ class SavingsReport:
         return f"{counts} parameters ({100 * self.saved:.0f} % saved)"
 
     def tables(self) -> tuple[Table, ...]:
-        """The sharing groups, then the totals."""
+        """The sharing groups, what derived sites are computed from, then the totals."""
         totals = Table(("", "before", "after", "saved"), tuple(_total_rows(self.before, self.after)))
-        if not self.groups:
-            return (totals,)
-        header = ("shared parameter", "shape", "uses", "cells", "saved")
-        return Table(header, group_rows(self.groups)), totals
+        groups = Table(("shared parameter", "shape", "uses", "cells", "saved"), group_rows(self.groups))
+        families = Table(("computed from", "before -> after", "sites", "cells", "saved"), family_rows(self.families))
+        return (*(table for table in (groups, families) if table.rows), totals)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON-able data."""
         groups = [asdict(group) | {"shape": list(group.shape), "saved": group.saved} for group in self.groups]
-        return {"before": asdict(self.before), "after": asdict(self.after), "saved": self.saved, "groups": groups}
+        families = [asdict(family) | {"saved": family.saved} for family in self.families]
+        sizes = {"before": asdict(self.before), "after": asdict(self.after), "saved": self.saved}
+        return {**sizes, "groups": groups, "families": families}
 
     def to_markdown(self) -> str:
         """The tables and the summary in Markdown."""
@@ -96,13 +101,15 @@ def reckon_savings(graph: SharingGraph, *, states_per_parameter: float = 2) -> S
         states_per_parameter: cells that the optimizer keeps for each trainable cell: 2 for Adam and AdamW,
             1 for SGD with momentum, 0 for plain SGD.
     """
-    shared = [(group.meta, len(group.uses)) for group in graph.groups]
-    metas = [*shared, *((meta, 1) for _, meta in graph.private)]
+    kept = [*(group.meta for group in graph.groups), *(meta for _, meta in graph.private)]
+    aliases = [(group.meta, sum(not use.slot for use in group.uses)) for group in graph.groups]
+    alone = [meta for _, meta in graph.private] + [derived.meta for derived in graph.derived]
     groups = sorted(_list_groups(graph.groups), key=lambda group: -group.saved)
     return SavingsReport(
-        before=_sum(_size(meta, uses, states_per_parameter) for meta, uses in metas),
-        after=_sum(_size(meta, 1, states_per_parameter) for meta, _ in metas),
+        before=_sum(_size(meta, uses, states_per_parameter) for meta, uses in (*aliases, *((m, 1) for m in alone))),
+        after=_sum(_size(meta, 1, states_per_parameter) for meta in kept),
         groups=tuple(groups),
+        families=list_families(graph),
     )
 
 
@@ -110,7 +117,7 @@ def _list_groups(groups: Iterable[SharingGroup]) -> list[GroupSavings]:
     return [
         GroupSavings(str(group.name), len(group.uses), group.meta.shape, group.meta.numel, group.name.family)
         for group in groups
-        if len(group.uses) > 1
+        if group.is_plain and len(group.uses) > 1
     ]
 
 

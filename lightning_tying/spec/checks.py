@@ -11,7 +11,7 @@ from lightning_tying.spec.nearest import edit_distance, suggest
 from lightning_tying.spec.nodes import Entry, Equation, Init, Policy, Preset, Refused, Tie
 from lightning_tying.spec.own_names import brings_parameters, family_names, is_named, own_names
 from lightning_tying.spec.patterns import Pattern, read_pattern
-from lightning_tying.spec.presets import names_of_preset, preset_name
+from lightning_tying.spec.presets import names_of_preset, preset_name, shared_name
 from lightning_tying.spec.values import Ref, Value
 
 
@@ -123,9 +123,10 @@ def _check_presets(entries: Sequence[Entry], found: Findings) -> None:
     seen: set[str] = set()
     for entry in entries:
         if isinstance(entry, Preset):
-            name = preset_name(entry)
+            name = shared_name(entry)
             if name in seen:
-                found.add(entry.location, "87", f"Two presets are called `{name}`. Give one of them as: ‹name›.")
+                called = f"Two presets are called `{preset_name(entry)}`."
+                found.add(entry.location, "87", f"{called} Give one of them as: ‹name›.")
             seen.add(name)
 
 

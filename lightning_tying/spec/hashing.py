@@ -15,18 +15,20 @@ def hash_values(*values: int | str) -> int:
     """
     state = 0
     for value in values:
-        state = _mix(state ^ _number(value))
+        state = mix_number(state ^ number_of(value))
     return state >> 1
 
 
-def _number(value: int | str) -> int:
+def number_of(value: int | str) -> int:
+    """w(value): a whole number mod 2⁶⁴, of a text the first 8 bytes of its BLAKE2b."""
     if isinstance(value, int):
         return value & _MASK
     digest = blake2b(value.encode("utf-8", "surrogatepass"), digest_size=8).digest()
     return int.from_bytes(digest, "little")
 
 
-def _mix(x: int) -> int:
+def mix_number(x: int) -> int:
+    """mix(x) of 64 bits."""
     x = (x + 0x9E3779B97F4A7C15) & _MASK
     x = ((x ^ (x >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
     x = ((x ^ (x >> 27)) * 0x94D049BB133111EB) & _MASK

@@ -19,6 +19,7 @@ InitKind: TypeAlias = Literal[
     "first", "mean", "stepwise", "site", "svd", "svd_joint", "match", "zeros", "ones", "constant", "normal",
     "uniform", "trunc_normal", "kaiming_uniform", "kaiming_normal", "xavier_uniform", "xavier_normal", "orthogonal",
 ]  # fmt: skip
+DefaultInit: TypeAlias = Literal["variance", "solved", "orthogonal_rows"]  # not written: defaults of functions
 
 
 @dataclass(frozen=True)
@@ -26,11 +27,11 @@ class Init:
     """How a shared parameter gets its value: `normal(0.02)` is `Init("normal", (0.02,))`.
 
     Args:
-        kind: the word before the bracket.
+        kind: the word before the bracket, or what stands for the default of a function.
         arguments: numbers of a drawn init, the FQN of `site(…)`, or the file of `svd_joint(whiten='…')`.
     """
 
-    kind: InitKind
+    kind: InitKind | DefaultInit
     arguments: tuple[float | str, ...] = ()
 
     def __str__(self) -> str:
@@ -52,7 +53,8 @@ class Grad:
 class Equation:
     """`sites = value`, with its options.
 
-    `init` is keyed by the name it is for; the key `""` is a plain text for all shared parameters.
+    `init` is keyed by the name it is for; the key `""` is a plain text for all shared parameters. `alone` is false
+    for one of several equations of a preset, which divide its sites: such a one may be left without any.
     """
 
     sites: tuple[Pattern, ...]
@@ -64,6 +66,7 @@ class Equation:
     penalty: Scalar | None = None
     keep: bool = False
     location: Location = field(default=Location(), compare=False)
+    alone: bool = field(default=True, compare=False)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The entry `preset` in, a `Preset` out whose name, arguments and holes are known to fit (error 87)."""
+"""The entry `preset` in, a `Preset` out that is known to fit (error 87); a `Preset` in, its equations out."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from lightning_tying.spec.names import check_name
 from lightning_tying.spec.nearest import suggest
 from lightning_tying.spec.nodes import PlainData, Preset
 from lightning_tying.spec.patterns import Pattern, read_pattern
+from lightning_tying.spec.preset_equations import Expansion, PresetPlace, expand_preset
+from lightning_tying.spec.scalar_grammar import SCALAR_SIGNATURES
 from lightning_tying.spec.scalars import Scalar
 from lightning_tying.spec.tree import Fields, Items, Tree, kind_of
 from lightning_tying.spec.words import WordCheck
@@ -48,7 +50,7 @@ PRESETS: dict[str, _PresetKind] = {
 
 
 def read_preset(tree: Fields, let: frozenset[str], found: Findings, place: Location) -> Preset | None:
-    """Read a preset as written; its equations are made where the graph is built."""
+    """Read a preset as written, and check that its equations can be read; they are made where they are needed."""
     check_options("A preset", tree, PRESET_OPTIONS, found, place)
     given = {field.key: field.value for field in tree.fields}
     inside = given["preset"]
@@ -69,7 +71,11 @@ def read_preset(tree: Fields, let: frozenset[str], found: Findings, place: Locat
             words.check_holes()
             if where is not None:
                 words.check_scalar(where, module=True)
-    return Preset({field.key: _plain(field.value) for field in inside.fields}, where, excluded, place)
+    preset = Preset({field.key: _plain(field.value) for field in inside.fields}, where, excluded, place)
+    if over is not None:
+        with found.at(place):
+            expand_entry(preset, let)
+    return preset
 
 
 def preset_name(preset: Preset) -> str:
@@ -77,10 +83,32 @@ def preset_name(preset: Preset) -> str:
     return str(preset.arguments.get("as") or preset.arguments.get("name", ""))
 
 
+def shared_name(preset: Preset) -> str:
+    """The shared parameter of a preset's equations: its name, `cycle_` where that is the name of a function."""
+    name = preset_name(preset)
+    return f"{name}_" if name in FUNCTIONS or name in SCALAR_SIGNATURES else name
+
+
 def names_of_preset(preset: Preset) -> tuple[str, ...]:
     """What the equations of a preset read and bring, as names for `parameters`."""
     kind = PRESETS.get(str(preset.arguments.get("name")))
-    return tuple(name.format(preset_name(preset)) for name in kind.names) if kind is not None else ()
+    return tuple(name.format(shared_name(preset)) for name in kind.names) if kind is not None else ()
+
+
+def expand_entry(preset: Preset, let: frozenset[str]) -> Expansion:
+    """The equations and policies that one preset stands for.
+
+    Args:
+        preset: as it was read.
+        let: the names of `let`.
+
+    Raises:
+        Mistake: an argument cannot stand in the equations; a preset of a spec without mistakes has none.
+    """
+    arguments = preset.arguments
+    over = read_pattern(str(arguments["over"]))
+    place = PresetPlace(shared_name(preset), over, preset.where, preset.excluded, preset.location, let)
+    return expand_preset(str(arguments["name"]), arguments, place)
 
 
 def _read_arguments(inside: Fields) -> Pattern:

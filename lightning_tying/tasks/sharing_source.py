@@ -10,7 +10,7 @@ import os
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias, Union, cast
 
@@ -66,6 +66,8 @@ Sharing: TypeAlias = Union[SharingSource, dict[str, Any], str, Path]
 def read_sharing(sharing: Sharing | SharingSpec) -> SharingSpec:
     """Read a draft of a spec, which keeps its mistakes, from any form in which a task takes it.
 
+    Paths of maps are relative to the spec's file, else to the folder of now: a parser enters that of a run config.
+
     Args:
         sharing: a one-line text that ends in .yaml, .yml or .json, or a `Path`, is a file; any other text is YAML;
             a mapping is the spec itself.
@@ -82,9 +84,9 @@ def read_sharing(sharing: Sharing | SharingSpec) -> SharingSpec:
         return _read_file(Path(sharing))
     if isinstance(sharing, str):
         _refuse_bare_word(sharing)
-        return SharingSpec.draft(sharing)
+        return replace(SharingSpec.draft(sharing), folder=Path.cwd())
     if isinstance(sharing, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers without types
-        return SharingSpec.draft(dict(cast("Mapping[str, Any]", sharing)))
+        return replace(SharingSpec.draft(dict(cast("Mapping[str, Any]", sharing))), folder=Path.cwd())
     raise ConfigError(f"`sharing` is a path, YAML text or a mapping, not an object of type {type(sharing).__name__}.")
 
 
@@ -128,7 +130,7 @@ def _read_file(path: Path) -> SharingSpec:
             f"The sharing file {_shown(path)} does not exist (looked for in {path.parent.resolve()}).{hint} "
             "A path in a run config is relative to that config, on the command line to the working directory."
         )
-    return SharingSpec.draft(path, file=_shown(path))
+    return replace(SharingSpec.draft(path, file=_shown(path)), folder=path.parent.resolve())
 
 
 def _deserialize(written: object) -> SharingSource:

@@ -5,14 +5,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import nn
 from typing_extensions import override
 
+from lightning_tying.algebra.expression import FileMap
+from lightning_tying.algebra.kept_maps import use_maps
 from lightning_tying.api import tie, verify
 from lightning_tying.errors import ConfigError, SpecError, TieBroken
 from lightning_tying.lowering.checkpoint import refuse_conflicts
@@ -20,7 +23,9 @@ from lightning_tying.lowering.plan import Plan
 from lightning_tying.lowering.state import find_tied
 from lightning_tying.spec.dumper import dump_spec, spec_to_data
 from lightning_tying.spec.schema import SharingSpec
+from lightning_tying.tasks.kept_maps import MAPS_KEY, check_maps, find_maps, read_maps, write_maps
 from lightning_tying.tasks.load_weights import load_weights
+from lightning_tying.tasks.penalized_step import add_penalty
 from lightning_tying.tasks.sharing_source import Sharing, read_sharing
 
 if TYPE_CHECKING:
@@ -50,6 +55,7 @@ class TiedModule(Base):
     _build_network: Callable[[], nn.Module] | None = None
     _init_from: Path | str | None = None
     _network_ready: bool = False
+    _kept_maps: Mapping[str, FileMap] = MappingProxyType({})
 
     def tie_network(
         self,
@@ -70,6 +76,9 @@ class TiedModule(Base):
             SpecError: the spec is wrong or does not fit the network.
             ConfigError: a file is missing, or the weights do not fit the network.
         """
+        if isinstance(sharing, Mapping) and MAPS_KEY in sharing:  # hparams of a checkpoint
+            self._kept_maps = read_maps(sharing[MAPS_KEY])
+            sharing = {key: value for key, value in sharing.items() if key != MAPS_KEY}
         self._tied_spec = None if sharing is None else read_sharing(sharing)
         if build is not None and self._tied_spec is not None and self._tied_spec.problems:
             raise SpecError(self._tied_spec.problems)  # the network that would show more is not there yet
@@ -118,19 +127,21 @@ class TiedModule(Base):
         super().on_save_checkpoint(checkpoint)
         self.check_ties("before a save")
         if self._tied_spec is not None:
-            checkpoint[CHECKPOINT_KEY] = {"spec": dump_spec(self._tied_spec)}
+            checkpoint[CHECKPOINT_KEY] = {"spec": dump_spec(self._tied_spec), MAPS_KEY: write_maps(self._maps)}
 
     @override
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Compare the checkpoint's spec with this module's.
 
         Raises:
-            ConfigError: they differ, so weights would be joined or parted without notice.
+            ConfigError: they differ, or one of their maps does, so weights would be joined or parted without notice.
         """
         super().on_load_checkpoint(checkpoint)
-        saved = cast("dict[str, str]", checkpoint.get(CHECKPOINT_KEY) or {})
+        saved = cast("dict[str, Any]", checkpoint.get(CHECKPOINT_KEY) or {})
         mine = "" if self._tied_spec is None else dump_spec(self._tied_spec)
-        theirs = saved.get("spec", "")
+        theirs = str(saved.get("spec", ""))
+        if self._tied_spec is not None and mine == theirs:
+            check_maps(read_maps(saved.get(MAPS_KEY) or {}), self._maps, self._tied_spec.folder)
         if not theirs or mine == theirs:
             return
         raise ConfigError(
@@ -159,7 +170,10 @@ class TiedModule(Base):
         if self._init_from is not None and not on_meta:
             load_weights(self.tied_network, Path(self._init_from))
         if self._tied_spec is not None:
-            tie(self.tied_network, self._tied_spec)
+            with use_maps(self._kept_maps):
+                tie(self.tied_network, self._tied_spec)
+            self._remember_spec()
+            add_penalty(self)
         self._network_ready = True
 
     def _refuse_conflicts(self) -> None:
@@ -168,9 +182,17 @@ class TiedModule(Base):
         if all(getattr(hook, "hook", None) is not refuse_conflicts for hook in hooks):
             self.register_load_state_dict_pre_hook(refuse_conflicts)
 
+    @property
+    def _maps(self) -> Mapping[str, FileMap]:
+        """The maps of the plan; before there is one, those that a checkpoint's hparams brought."""
+        return self._kept_maps if self.plan is None else find_maps(self.plan.graph)
+
     def _remember_spec(self) -> None:
-        """Write the spec's content into hparams, so that `load_from_checkpoint` needs no file."""
-        kept: dict[str, Any] = {"sharing": None if self._tied_spec is None else spec_to_data(self._tied_spec)}
+        """Write the content of the spec and its maps into hparams, so that `load_from_checkpoint` needs no file."""
+        content: dict[str, Any] | None = None if self._tied_spec is None else dict(spec_to_data(self._tied_spec))
+        if content is not None and self._maps:
+            content[MAPS_KEY] = write_maps(self._maps)
+        kept: dict[str, Any] = {"sharing": content}
         if "init_from" in self.hparams:
             kept["init_from"] = None  # its weights are in the checkpoint; the file need not exist elsewhere
         self.save_hyperparameters(kept)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,7 @@ MODELS: Mapping[str, Callable[[], nn.Module]] = {
     "two_devices": lambda: replace_embeddings(nn.Embedding(9, 4), nn.Linear(4, 9, device="meta")),
     "sparse": lambda: replace_embeddings(nn.Embedding(9, 4, sparse=True), nn.Linear(4, 9)),
     "half_frozen": half_frozen,
+    "languages": lambda: trees.tree({f"embed.{lang}.weight": [500, 8] for lang in ("de", "fr")}),
 }
 
 
@@ -83,12 +85,20 @@ def write_spec(row: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def write_maps(row: Mapping[str, Any], folder: Path) -> None:
+    for name, content in row.get("maps", {}).items():
+        folder.mkdir(exist_ok=True)
+        entries = list(range(int(content.split()[0]))) if isinstance(content, str) else content
+        (folder / name).write_text(json.dumps(entries), encoding="utf-8")
+
+
 @pytest.mark.parametrize("row", ROWS, ids=[f"{row['number']}-{i}" for i, row in enumerate(ROWS)])
-def test_the_mistake_is_told(row: Mapping[str, Any]) -> None:
+def test_the_mistake_is_told(row: Mapping[str, Any], tmp_path: Path) -> None:
     module = MODELS[row.get("model", "plain")]()
+    write_maps(row, tmp_path / "maps")
 
     with pytest.raises(SpecError) as caught:
-        plan_graph(SharingSpec.draft(write_spec(row)), take_inventory(module))
+        plan_graph(SharingSpec.draft(write_spec(row), file=tmp_path / "spec.yaml"), take_inventory(module))
 
     told = [(problem.code, problem.location.line, problem.text) for problem in caught.value.problems]
     assert told == [(row["number"], row["line"], row["message"])]
@@ -110,7 +120,7 @@ def test_all_mistakes_are_told_at_once() -> None:
                 "layers.{l}.atn.q.weight = W",
                 "layers.{l}.norm.weight = N[l / 2]",
                 "layers.{l}.mlp.{m}.weight = M[l]",
-                "layers.{l}.attn.{m}.weight = A[m] + B",
+                "layers.{l}.attn.{m}.weight = A[m] + low_rank(100)",
                 "{sites: embed.weight, equals: E, init: site(none.weight)}",
             ]
         }
@@ -119,7 +129,7 @@ def test_all_mistakes_are_told_at_once() -> None:
     with pytest.raises(SpecError) as caught:
         plan_graph(load_spec(text), take_inventory(plain()))
 
-    assert [problem.code for problem in caught.value.problems] == ["25", "50", "60", "lowering", "82"]
+    assert [problem.code for problem in caught.value.problems] == ["25", "50", "60", "64", "82"]
     assert [problem.location.line for problem in caught.value.problems] == [3, 4, 5, 6, 7]
     assert caught.value.__notes__ == ["refused by check_shapes"]
 
@@ -193,3 +203,10 @@ def test_a_wrong_name_of_let_spoils_only_the_entries_that_use_it() -> None:
     found = tell("let: {K: }\nshare:\n  - layers.{l}.norm.weight = N[l % K]\n  - no.such = W\n")
 
     assert [(code, place) for code, place, _ in found] == [("7", 1), ("25", 4)]
+
+
+def test_what_reads_a_refused_parameter_is_not_told_to_be_open() -> None:
+    """`z` is refused, so `y`, of which only its size could be told, is passed over."""
+    content = {"share": ["layers.{l}.norm.weight = project(y) + z", "embed.weight = 2 * z"]}
+
+    assert [code for code, _, _ in tell(content)] == ["60"]

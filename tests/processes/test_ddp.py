@@ -13,26 +13,28 @@ import torch
 WORKER = Path(__file__).with_name("worker.py")
 
 
-def _run(out: Path, devices: int, strategy: str) -> list[dict[str, Any]]:
+def _run(out: Path, devices: int, strategy: str, spec: str) -> list[dict[str, Any]]:
     out.mkdir()
-    subprocess.run([sys.executable, str(WORKER), str(out), str(devices), strategy], check=True, timeout=240)
+    subprocess.run([sys.executable, str(WORKER), str(out), str(devices), strategy, spec], check=True, timeout=240)
     return [torch.load(out / f"rank{rank}.pt", weights_only=True) for rank in range(devices)]
 
 
 @pytest.fixture(scope="module")
-def single(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    return _run(tmp_path_factory.mktemp("single") / "run", 1, "auto")[0]
+def single(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    folder = tmp_path_factory.mktemp("single")
+    return {spec: _run(folder / spec, 1, "auto", spec)[0] for spec in ("aliases", "derived")}
 
 
-@pytest.mark.parametrize("strategy", ["ddp", "ddp_spawn"])
+@pytest.mark.parametrize(("strategy", "spec"), [("ddp", "aliases"), ("ddp_spawn", "aliases"), ("ddp_spawn", "derived")])
 def test_ranks_agree_with_each_other_and_with_one_process(
-    strategy: str, single: dict[str, Any], tmp_path: Path
+    strategy: str, spec: str, single: dict[str, dict[str, Any]], tmp_path: Path
 ) -> None:
-    first, second = _run(tmp_path / "run", 2, strategy)
-    assert first["weights"].keys() == single["weights"].keys()
+    first, second = _run(tmp_path / "run", 2, strategy, spec)
+    alone = single[spec]
+    assert first["weights"].keys() == alone["weights"].keys()
     assert first["losses"] != second["losses"]  # each rank saw its own half
     for name, weight in first["weights"].items():
         assert torch.equal(weight, second["weights"][name]), name
-        torch.testing.assert_close(weight, single["weights"][name], rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(weight, alone["weights"][name], rtol=1e-4, atol=1e-5)
     together = [(a + b) / 2 for a, b in zip(first["losses"], second["losses"], strict=True)]
-    torch.testing.assert_close(torch.tensor(together), torch.tensor(single["losses"]), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(torch.tensor(together), torch.tensor(alone["losses"]), rtol=1e-4, atol=1e-5)

@@ -1,6 +1,6 @@
 """A small training run on fixed global batches, started as a process of its own by the tests.
 
-Usage: worker.py OUT DEVICES [STRATEGY]. Every rank writes its weights to OUT/rank<r>.pt and its losses beside them.
+Usage: worker.py OUT DEVICES [STRATEGY [SPEC]]. Every rank writes its weights and losses to OUT/rank<r>.pt.
 """
 
 from __future__ import annotations
@@ -21,7 +21,21 @@ from lightning_tying.models import DecoderLM
 from lightning_tying.tasks import TiedModule
 
 STEPS, ROWS, LENGTH, VOCABULARY = 6, 8, 12, 50
-SPEC = {"share": [{"tie": ["embed.weight", "head.weight"]}, "layers.{l}.{name*} = block[name, cycle(l, 2)]"]}
+SPECS = {
+    "aliases": {"share": [{"tie": ["embed.weight", "head.weight"]}, "layers.{l}.{name*} = block[name, cycle(l, 2)]"]},
+    "derived": {
+        "share": [
+            {
+                "sites": "layers.{l}.{name*}",
+                "equals": "block[name, cycle(l, 2)] + low_rank(2)",
+                "where": "ndim == 2",
+                "grad": "mean",
+            },
+            "head.weight = E",
+            {"sites": "embed.weight", "equals": "E", "penalty": 0.01},
+        ]
+    },
+}
 
 
 class GlobalBatches(IterableDataset[Tensor]):
@@ -38,11 +52,11 @@ class GlobalBatches(IterableDataset[Tensor]):
 
 
 class Model(TiedModule, LightningModule):
-    def __init__(self, out: Path) -> None:
+    def __init__(self, out: Path, spec: str) -> None:
         super().__init__()
         self.out = out
         self.network = DecoderLM(vocab_size=VOCABULARY, dim=16, depth=4, heads=2)
-        self.tie_network(SPEC)
+        self.tie_network(SPECS[spec])
         self.losses: list[float] = []
 
     def training_step(self, batch: Tensor, batch_idx: int) -> Tensor:
@@ -64,10 +78,10 @@ class Model(TiedModule, LightningModule):
         return DataLoader(GlobalBatches(self.global_rank, self.trainer.world_size), batch_size=None)
 
 
-def train(out: Path, devices: int, strategy: str) -> None:
+def train(out: Path, devices: int, strategy: str, spec: str) -> None:
     seed_everything(1, verbose=False)
     torch.set_num_threads(1)
-    model = Model(out)
+    model = Model(out, spec)
     trainer = Trainer(
         accelerator="cpu", devices=devices, strategy=strategy, max_epochs=1, logger=False, enable_checkpointing=False,
         enable_progress_bar=False, enable_model_summary=False, use_distributed_sampler=False,
@@ -79,4 +93,5 @@ def train(out: Path, devices: int, strategy: str) -> None:
 
 
 if __name__ == "__main__":
-    train(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3] if len(sys.argv) > 3 else "auto")
+    strategy, spec = (*sys.argv[3:], *("auto", "aliases")[len(sys.argv) - 3 :])
+    train(Path(sys.argv[1]), int(sys.argv[2]), strategy, spec)

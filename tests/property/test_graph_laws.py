@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from lightning_tying.errors import SpecError
 from lightning_tying.graph.build import build_graph
 from lightning_tying.graph.discover import discover_graph
 from lightning_tying.graph.inventory import take_inventory
@@ -107,3 +108,44 @@ def test_a_graph_survives_json(data: st.DataObject) -> None:
     graph = plan(shapes, data.draw(specs(shapes)))
 
     assert graph_from_data(json.loads(graph.render("json"))) == graph
+
+
+VALUES = st.sampled_from(
+    [
+        "W[l] + low_rank(2)",
+        "W[l % 2] * V",
+        "A @ B[l]",
+        "concat(C[l], D)",
+        "t(E) + scale(W[0], dim=0)",
+        "mix(T, 2)",
+        "rows(R, i0 % 3)",
+        "slice(S, 1, 5)",
+        "W[1]",
+    ]
+)
+
+
+@given(st.lists(VALUES, min_size=2, max_size=4), st.data())
+def test_functions_mean_the_same_in_any_order(values: list[str], data: st.DataObject) -> None:
+    """Shapes go through all equations together, so no order of them can matter: not for a graph, not for a refusal."""
+    shapes = {f"m{i}.layers.{layer}.weight": [4, 6] for i in range(len(values)) for layer in range(3)}
+    entries = [f"m{i}.layers.{{l}}.weight = {value}" for i, value in enumerate(values)]
+    permuted = data.draw(st.permutations(entries))
+    parameters = "parameters: {A: {shape: [_, 2]}}\n" if any("A @" in value for value in values) else ""
+
+    def look(order: list[str]) -> SharingGraph | set[str]:
+        text = "share:\n" + "".join(f"  - {entry}\n" for entry in order) + parameters
+        try:
+            return build_graph(load_spec(text), take_inventory(trees.tree(shapes)))
+        except SpecError as error:
+            return {problem.code for problem in error.problems}
+
+    graph = look(entries)
+    assert graph == look(permuted)
+    if isinstance(graph, SharingGraph):
+        assert all(derived.expression.shape == (4, 6) for derived in graph.derived)
+        read = {name for derived in graph.derived for name in derived.expression.parameters}
+        assert {group.name for group in graph.groups} >= read
+        uses = [(use.site, group.name) for group, use in graph.uses() if use.slot]
+        expected = [(derived.site, name) for derived in graph.derived for name in derived.expression.parameters]
+        assert sorted(uses, key=str) == sorted(expected, key=str)

@@ -28,6 +28,17 @@ parameters:
   W: {lr: 0.5, weight_decay: 0}
   N: {frozen: true}
 """
+DERIVED = """
+share:
+  - {sites: "layers.{l}.mlp.{m}.weight", equals: "W[m, l % 2] + low_rank(4)"}
+  - {sites: "layers.{l}.attn.{m}.weight", equals: "X[site] + vera(2)"}
+  - {sites: "head.weight", equals: "0.5 * E"}
+  - embed.weight = E
+  - {sites: "layers.{l}.norm.weight", equals: N, where: l < 2}
+  - {sites: "layers.{l}.norm.weight", equals: stop(N), where: l >= 2, penalty: 0.01}
+parameters:
+  X: {frozen: true}
+"""
 
 
 @pytest.fixture
@@ -35,16 +46,23 @@ def graph() -> SharingGraph:
     return plan_graph(load_spec(SPEC), take_inventory(trees.table_model()))
 
 
+@pytest.fixture
+def derived() -> SharingGraph:
+    return plan_graph(load_spec(DERIVED), take_inventory(trees.table_model()))
+
+
+@pytest.mark.parametrize("name", ["graph", "derived"])
 @pytest.mark.parametrize(
     ("format", "suffix"), [("text", "txt"), ("json", "json"), ("mermaid", "mmd"), ("dot", "dot"), ("html", "html")]
 )
 def test_golden(
-    graph: SharingGraph,
+    name: str,
     format: Literal["text", "json", "mermaid", "dot", "html"],
     suffix: str,
     request: pytest.FixtureRequest,
 ) -> None:
-    file = GOLDEN / f"graph.{suffix}"
+    graph: SharingGraph = request.getfixturevalue(name)
+    file = GOLDEN / f"{name}.{suffix}"
     if request.config.getoption("--write-golden"):
         file.write_text(graph.render(format) + "\n", encoding="utf-8")
 
@@ -67,10 +85,25 @@ def test_a_graph_comes_back_from_json(graph: SharingGraph) -> None:
     assert [use.location for _, use in again.uses()] == [use.location for _, use in graph.uses()]
 
 
-@pytest.mark.parametrize("data", [{}, {"version": 2}, {"version": 1, "groups": [1], "private": [], "warnings": []}])
+@pytest.mark.parametrize("data", [{}, {"version": 1}, {"version": 2, "groups": [1], "private": [], "warnings": []}])
 def test_other_data_is_refused(data: dict[str, object]) -> None:
     with pytest.raises(ConfigError):
         graph_from_data(data)
+
+
+def test_derived_sites_come_back_from_json(derived: SharingGraph) -> None:
+    assert graph_from_data(json.loads(json.dumps(derived.to_dict()))) == derived
+
+
+def test_a_large_graph_of_derived_sites_stays_readable() -> None:
+    spec = 'share: [{sites: "layers.{l}.{name*}", equals: "X[site] + low_rank(2)", where: ndim == 2}]'
+    graph = plan_graph(load_spec(spec), take_inventory(trees.tree(trees.stack(120, 8, 16))))
+
+    assert len(graph.derived) == 720
+    for format in ("text", "mermaid", "dot"):
+        assert len(graph.render(format).splitlines()) < 40
+    assert len(graph.render("html")) < 5000
+    assert "X[…] (480)  [8, 8] float32" in graph.render()
 
 
 def test_names_are_escaped() -> None:

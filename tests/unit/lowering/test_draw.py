@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from lightning_tying.graph.ir import ParameterName, ParameterPolicy, SharingGroup, TensorMeta, Use
-from lightning_tying.lowering.draw import draw
+from lightning_tying.lowering.initial.draw import draw
 from lightning_tying.spec.schema import Init
 
 

@@ -84,3 +84,18 @@ def test_like_roles_are_no_warning() -> None:
     text = f"share:\n  - {layers}\n  - {tie}\n"
 
     assert warn(text, trees.tree(trees.encoder_decoder(9, 4, 8, 2, 2))) == []
+
+
+def test_a_delta_on_unlike_roles_is_a_warning() -> None:
+    text = "share:\n  - decoder.layers.{l}.{m:self_attn|cross_attn}.q.weight = W + low_rank(1)\n"
+
+    assert warn(text, trees.tree(trees.encoder_decoder(9, 4, 8, 2, 2))) == [
+        "`W` is read by self-attention (decoder.layers.0.self_attn.q.weight) "
+        "and cross-attention (decoder.layers.0.cross_attn.q.weight)."
+    ]
+
+
+def test_a_pool_of_numbers_has_no_role() -> None:
+    text = "share:\n  - {sites: '**', equals: hashed(pool)}\nparameters: {pool: {shape: [9]}}\n"
+
+    assert warn(text, trees.tree(trees.encoder_decoder(9, 4, 8, 1, 1))) == []

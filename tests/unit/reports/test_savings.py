@@ -105,3 +105,67 @@ def test_every_parameter_is_counted():
             assert report.after.trainable == sum(p.numel() for p in module.parameters() if p.requires_grad)
             assert report.after.parameter_bytes == sum(p.numel() * p.itemsize for p in module.parameters())
             assert report.before.parameters == before + 4 * 4 + 4  # `c2` counts as places of their own
+
+
+def make_stack():
+    return nn.Sequential(*[nn.Sequential(nn.Linear(8, 8), nn.LayerNorm(8)) for _ in range(6)])
+
+
+def test_derived_families_are_rows_that_add_up():
+    model = make_stack()
+    spec = {
+        "share": [
+            {"sites": "{l}.0.weight", "equals": "W[l % 2] + low_rank(2)"},
+            {"sites": "{l}.0.bias", "equals": "0.5 * b", "where": "l > 0"},
+            {"sites": "0.0.bias", "equals": "b"},
+            "{l}.1.{name} = norm[name]",
+        ]
+    }
+    report = report_savings(tie(model, spec))
+    groups, families, totals = report.tables()
+    assert [row[0] for row in groups.rows] == ["norm[weight]", "norm[bias]"]
+    assert families.header == ("computed from", "before -> after", "sites", "cells", "saved")
+    assert (
+        families.rows
+        == (
+            ("b", "48 -> 8", "6", "8", "40"),
+            ("W, low_rank.A, low_rank.B", "384 -> 320", "6", "320", "64"),
+        )[::-1]
+    )
+    assert report.before.parameters == 6 * (64 + 8 + 16)
+    assert report.after.parameters == sum(p.numel() for p in model.parameters())
+    saved = sum(part.saved for part in (*report.groups, *report.families))
+    assert saved == report.before.parameters - report.after.parameters
+    assert len(totals.rows) == 4
+    data = json.loads(json.dumps(report.to_dict()))
+    assert data["families"][0] == {
+        "name": "W, low_rank.A, low_rank.B", "sites": 6, "before": 384, "after": 320, "saved": 64,
+    }  # fmt: skip
+
+
+def test_frozen_bases_are_parameters_that_do_not_train():
+    model = make_stack()
+    plan = tie(model, {"share": [{"preset": {"name": "lora", "over": "{l}.0.weight", "rank": 2}}]})
+    for report in (report_savings(plan), report_savings(discover(model)), measure_savings(model)):
+        assert report.after.parameters == sum(p.numel() for p in model.parameters())
+        assert report.after.trainable == sum(p.numel() for p in model.parameters() if p.requires_grad)
+        assert report.before.parameters == 6 * (64 + 8 + 16)
+        assert report.families[0].saved == -6 * 32
+    assert report_savings(plan).before.trainable == report_savings(plan).before.parameters
+
+
+def test_families_that_one_site_reads_are_counted_together():
+    model = nn.Sequential(*[nn.Linear(4, 4, bias=False) for _ in range(3)])
+    plan = make_plan(model, {"share": ["0.weight = A * B", "1.weight = B * C", "2.weight = 2 * D"]})
+    families = report_savings(plan).families
+    assert [(family.name, family.sites, family.before, family.after) for family in families] == [
+        ("D", 1, 16, 16),
+        ("A, B, C", 2, 32, 48),
+    ]
+
+
+def test_many_families_are_summed_up():
+    model = nn.Sequential(*[nn.Linear(2, 2, bias=False) for _ in range(20)])
+    plan = make_plan(model, {"share": [f"{i}.weight = 2 * W{i:02}" for i in range(20)]})
+    rows = report_savings(plan).tables()[0].rows
+    assert len(rows) == 13 and rows[-1] == ("8 more", "32 -> 32", "8", "32", "0")

@@ -1,0 +1,1 @@
+"""How a use reads: expressions as data, the six primitives that compute them, and the catalogue on top."""

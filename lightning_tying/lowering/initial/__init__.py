@@ -1,0 +1,1 @@
+"""What shared parameters start from: drawn, or solved from what the sites of a model hold."""

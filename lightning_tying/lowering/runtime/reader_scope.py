@@ -1,0 +1,191 @@
+"""A site and the reader that runs in, its value out: computed once in each forward of its reader, never kept longer.
+
+A *reader* is a module whose forward reads sites, its own or those of modules inside it. Its forward opens a scope for
+them. A value in a scope is used again while gradient mode, inference mode and the parameters in the slots are the
+same, and while no saved-tensor hook of somebody else's (activation checkpointing) has come on top: what is computed in
+a checkpointed function must be computed there again. Reads outside of any scope compute.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeAlias
+
+import torch
+from torch import Tensor
+from torch.autograd.graph import saved_tensors_hooks
+
+from lightning_tying.lowering.runtime.autograd_state import autocasts, may_replace_saved, storage_key
+from lightning_tying.lowering.runtime.produce import produce
+from lightning_tying.lowering.runtime.recompute import Origin, Recipe, Recorder, foreign_pack, unpack
+from lightning_tying.lowering.runtime.site_parametrization import SiteParametrization
+
+_Key: TypeAlias = tuple[object, ...]
+
+
+class _Held(NamedTuple):
+    """A value of a scope with the recipe for the backward pass; None where it is kept."""
+
+    value: Tensor
+    recipe: Recipe | None
+    parameters: Sequence[Tensor]  # alive, so that their ids in the key stay theirs
+
+
+class _Entry:
+    """One site in one scope: the foreign saved-tensor hook when it was opened, and the values."""
+
+    __slots__ = ("casts", "pack", "values")
+
+    def __init__(self, pack: object | None, casts: bool) -> None:
+        self.pack = pack
+        self.casts = casts
+        self.values: dict[_Key, _Held] = {}
+
+
+class _Thread(threading.local):
+    def __init__(self) -> None:
+        self.entries: dict[int, _Entry] = {}
+        self.recorder: Recorder | None = None
+        self.cached: dict[int, dict[_Key, _Held]] = {}
+
+
+_THREAD = _Thread()
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderStyle:
+    """How a class of readers treats values.
+
+    Args:
+        casts: autocast casts them in the forward; then they are cast here, and what the layer saves for the backward
+            pass is the value's own memory.
+        records: its forward saves them, and they are to be computed again instead.
+    """
+
+    casts: bool
+    records: bool
+
+
+def run_reader(
+    style: ReaderStyle,
+    sites: Sequence[SiteParametrization],
+    forward: Callable[..., Any],
+    *arguments: Any,
+    **keywords: Any,
+) -> Any:
+    """Call the forward of a reader in a scope for its sites.
+
+    Args:
+        style: of the reader.
+        sites: that it reads; those that a scope around it has already stay that scope's.
+        forward: to call.
+        arguments: of the call.
+        keywords: of the call.
+    """
+    thread, pack = _THREAD, foreign_pack()
+    entries = thread.entries
+    opened: list[tuple[int, _Entry | None]] = []
+    for site in sites:
+        key = id(site)
+        outer = entries.get(key)
+        if outer is None or outer.pack is not pack:
+            opened.append((key, outer))
+            entries[key] = _Entry(pack, style.casts)
+    try:
+        if style.records and pack is None and may_replace_saved() and not all(site.value.keep for site in sites):
+            return _record(thread, forward, arguments, keywords)
+        return forward(*arguments, **keywords)
+    finally:
+        for key, outer in opened:
+            if outer is None:
+                del entries[key]
+            else:
+                entries[key] = outer
+
+
+def read_site(site: SiteParametrization, base: bool = False) -> Tensor:
+    """The value of a site; in a scope it may be a view of a shared parameter, outside it never is."""
+    thread = _THREAD
+    entry = thread.entries.get(id(site))
+    cache = thread.cached.get(id(site)) if thread.cached and not torch.is_grad_enabled() else None
+    if entry is not None and entry.pack is foreign_pack():
+        held = _look_up(entry.values if cache is None else cache, site, base, entry.casts)
+        if held.recipe is not None and thread.recorder is not None:
+            thread.recorder.add(held.value, held.recipe)
+        return held.value
+    value = site(base) if cache is None else _look_up(cache, site, base, False).value
+    return _own_memory(value, site)
+
+
+def is_cached(site: SiteParametrization) -> bool:
+    """Whether `cache_values` holds this site now."""
+    return id(site) in _THREAD.cached and not torch.is_grad_enabled()
+
+
+def open_cache(sites: Iterable[SiteParametrization]) -> list[int]:
+    """Hold values over many forward passes without gradients; those held already stay as they are.
+
+    Returns:
+        What `close_cache` ends.
+    """
+    cached = _THREAD.cached
+    opened = [id(site) for site in dict.fromkeys(sites) if id(site) not in cached]
+    cached.update({key: {} for key in opened})
+    return opened
+
+
+def close_cache(opened: Iterable[int]) -> None:
+    """Forget values."""
+    for key in opened:
+        _THREAD.cached.pop(key, None)
+
+
+def _record(thread: _Thread, forward: Callable[..., Any], arguments: Sequence[Any], keywords: Mapping[str, Any]) -> Any:
+    outer, recorder = thread.recorder, Recorder()
+    thread.recorder = recorder
+    try:
+        with saved_tensors_hooks(recorder.pack, unpack):
+            return forward(*arguments, **keywords)
+    finally:
+        thread.recorder = outer
+        recorder.recipes.clear()
+
+
+def _look_up(values: dict[_Key, _Held], site: SiteParametrization, base: bool, casts: bool) -> _Held:
+    maker = site.value
+    parameters, dtype = maker.parameters_read(), maker.dtype
+    if casts:
+        dtype = _autocast_dtype(dtype, parameters[0])
+    key = (base, dtype, torch.is_grad_enabled(), torch.is_inference_mode_enabled(), *map(id, parameters))
+    held = values.get(key)
+    if held is None:
+        held = values[key] = _compute(site, base, dtype, parameters)
+    return held
+
+
+def _compute(site: SiteParametrization, base: bool, dtype: torch.dtype, parameters: Sequence[Tensor]) -> _Held:
+    again = _THREAD.recorder is not None and not site.value.keep and may_replace_saved()
+    value = produce(site, base) if again else site(base)
+    if value.dtype != dtype:
+        value = value.to(dtype)
+    if not again or _shares_memory(value, parameters):
+        return _Held(value, None, parameters)
+    return _Held(value, Recipe(Origin(site, site.tensor_name), base, value.dtype), parameters)
+
+
+def _autocast_dtype(dtype: torch.dtype, like: Tensor) -> torch.dtype:
+    device = like.device.type
+    if dtype == torch.float64 or not autocasts(device):
+        return dtype
+    return torch.get_autocast_dtype(device)
+
+
+def _own_memory(value: Tensor, site: SiteParametrization) -> Tensor:
+    return value.clone() if _shares_memory(value, site.parameters_read()) else value
+
+
+def _shares_memory(value: Tensor, parameters: Sequence[Tensor]) -> bool:
+    key = storage_key(value)
+    return key is not None and any(storage_key(parameter) == key for parameter in parameters)
