@@ -6,7 +6,7 @@ STAMP := .venv/.installed
 export HF_HUB_OFFLINE := 1
 export TOKENIZERS_PARALLELISM ?= true
 
-.PHONY: help setup demo test check lint types contracts docs docs-serve fmt bench gallery golden changelog clean
+.PHONY: help setup demo test fuzz check lint types contracts docs docs-serve fmt bench gallery golden changelog clean
 
 help:  ## Show this list.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -26,6 +26,9 @@ demo: $(STAMP)  ## Train the multilingual model, tied and untied, and write runs
 
 test: $(STAMP)  ## Run all tests.
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+fuzz: $(STAMP)  ## Random specs against random modules, 100,000 of them (an hour on two cores).
+	HYPOTHESIS_PROFILE=fuzz FUZZ_CHUNKS=50 $(BIN)/python -m pytest -n 2 --dist worksteal -v tests/property/test_fuzz.py
 
 check: lint contracts types docs  ## Everything that reads the code without running it, and the docs.
 

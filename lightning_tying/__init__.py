@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         get_plan,
         make_plan,
         materialize,
+        report_distances,
         report_savings,
         tie,
         untie,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from lightning_tying.errors import TyingError
     from lightning_tying.graph import SharingGraph, SharingGroup
     from lightning_tying.lowering import Plan
+    from lightning_tying.lowering.penalty import reckon_penalty
     from lightning_tying.spec import SharingSpec
     from lightning_tying.tasks.build import build
     from lightning_tying.tied_class import tie_class
@@ -45,7 +47,9 @@ __all__ = [
     "get_plan",
     "make_plan",
     "materialize",
+    "reckon_penalty",
     "register_transform",
+    "report_distances",
     "report_savings",
     "tie",
     "tie_class",
@@ -61,6 +65,7 @@ _HOMES = {
     "Transform": "lightning_tying.algebra.transform",
     "TyingError": "lightning_tying.errors",
     "build": "lightning_tying.tasks.build",
+    "reckon_penalty": "lightning_tying.lowering.penalty",
     "register_transform": "lightning_tying.algebra.registry",
     "tie_class": "lightning_tying.tied_class",
 }

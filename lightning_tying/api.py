@@ -14,7 +14,9 @@ from lightning_tying.graph.collector import pause_gc
 from lightning_tying.graph.discover import discover_graph
 from lightning_tying.graph.inventory import take_inventory
 from lightning_tying.graph.ir import SharingGraph
-from lightning_tying.lowering.apply import apply_plan
+from lightning_tying.lowering.again import check_same
+from lightning_tying.lowering.apply import apply_plan, preview_plan
+from lightning_tying.lowering.initial.distances import InitialReport
 from lightning_tying.lowering.lower import lower
 from lightning_tying.lowering.materialize import materialize_module
 from lightning_tying.lowering.plan import Plan
@@ -36,6 +38,7 @@ __all__ = [
     "get_plan",
     "make_plan",
     "materialize",
+    "report_distances",
     "report_savings",
     "tie",
     "untie",
@@ -146,6 +149,34 @@ def cache_values(module: nn.Module) -> AbstractContextManager[None]:
         ```
     """
     return cached_values.cache_values(check_module(module, "cache_values"))
+
+
+def report_distances(module: nn.Module, spec: Source | Plan | None = None, *, strict: bool = True) -> InitialReport:
+    """How far the initial values are from what the sites held: ‖site − value‖ / ‖site‖ of every site.
+
+    Args:
+        module: a tied module: what its `tie` found; or one that is not tied: what `tie(module, spec)` would find,
+            without touching it.
+        spec: as for `tie`; a tied module needs none.
+        strict: False turns patterns without a match into warnings.
+
+    Returns:
+        `print` shows the worst ten; `.distances` has all, `.to_dict()` is data for JSON.
+
+    Raises:
+        SpecError: with all mistakes of the spec.
+        ApplyError: the module is not tied and no spec is given, or the spec is another one than it is tied by.
+    """
+    module = check_module(module, "report_distances")
+    state = read_state(module)
+    if spec is None:
+        return require_state(module).report
+    with pause_gc():
+        plan = _plan_for(module, spec, strict=strict)
+        if state is None:
+            return preview_plan(plan, module)
+    check_same(plan, module, state)
+    return state.report
 
 
 def report_savings(plan_or_graph: Plan | SharingGraph) -> SavingsReport:

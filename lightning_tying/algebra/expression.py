@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TypeAlias, Union, final
+from functools import cached_property
+from typing import NamedTuple, TypeAlias, Union, final
 
 Shape: TypeAlias = tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ParameterName:
-    """A shared parameter: a family and an index, shown as `block[q_proj, 2]`, `W`, `low_rank.A[layers.0.weight]`."""
+class ParameterName(NamedTuple):
+    """A shared parameter: a family and an index, shown as `block[q_proj, 2]`, `W`, `low_rank.A[layers.0.weight]`.
+
+    A tuple, since names are the keys of almost every mapping here, and a tuple is hashed without a call into Python.
+    """
 
     family: str
-    index: tuple[int | str, ...] = ()
+    index: tuple[int | str, ...] = ()  # pyright: ignore[reportIncompatibleMethodOverride]  # of tuple, asked for by nobody
 
     def __str__(self) -> str:
         if not self.index:
@@ -58,9 +61,9 @@ IndexMap: TypeAlias = FileMap | ScalarMap
 Argument: TypeAlias = Union[bool, int, float, str, IndexMap, "tuple[Argument, ...]", None]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Expression:
-    """What a site reads.
+    """What a site reads. Its parameters and slots are found once, since every part of planning and tying asks for them.
 
     Args:
         shape: of the value; `()` until shapes have been inferred (and for numbers).
@@ -81,7 +84,7 @@ class Expression:
             yield node
             waiting.extend(reversed(node.children))
 
-    @property
+    @cached_property
     def parameters(self) -> tuple[ParameterName, ...]:
         """Every shared parameter that is read, each once: named ones and those that functions bring, as written.
 
@@ -95,9 +98,24 @@ class Expression:
                 names.update(dict.fromkeys(own.parameter for own in node.own))
         return tuple(names)
 
+    @cached_property
+    def slots(self) -> tuple[SlotName, ...]:
+        """A slot for each parameter, in their order; names are unique."""
+        taken = {"training"}  # an attribute of every module that is set as it trains
+        slots: list[SlotName] = []
+        for parameter in self.parameters:
+            stem = parameter.family.replace(".", "_")
+            name, number = stem, 1
+            while name in taken:
+                number += 1
+                name = f"{stem}_{number}"
+            taken.add(name)
+            slots.append(SlotName(name, parameter))
+        return tuple(slots)
+
 
 @final
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Read(Expression):
     """A shared parameter as it is."""
 
@@ -105,7 +123,7 @@ class Read(Expression):
 
 
 @final
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Constant(Expression):
     """A number; it is broadcast to whatever it stands beside."""
 
@@ -113,7 +131,7 @@ class Constant(Expression):
 
 
 @final
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Sum(Expression):
     """`a + b - c`: the terms, with a sign for each (1 or -1). `-a` is a sum of one term."""
 
@@ -126,7 +144,7 @@ class Sum(Expression):
 
 
 @final
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Product(Expression):
     """`a * b * c` cell by cell; `a / number` is a product with the constant `1 / number`."""
 
@@ -138,7 +156,7 @@ class Product(Expression):
 
 
 @final
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class MatrixProduct(Expression):
     """`a @ b`."""
 
@@ -166,7 +184,7 @@ class Own:
 
 
 @final
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Call(Expression):
     """A function of the catalogue, or of the user's own, with everything that its transform is made with.
 
@@ -204,17 +222,7 @@ class SlotName:
 
 def name_slots(expression: Expression) -> tuple[SlotName, ...]:
     """A slot for each parameter of an expression, in the order of `expression.parameters`; names are unique."""
-    taken = {"training"}  # an attribute of every module that is set as it trains
-    slots: list[SlotName] = []
-    for parameter in expression.parameters:
-        stem = parameter.family.replace(".", "_")
-        name, number = stem, 1
-        while name in taken:
-            number += 1
-            name = f"{stem}_{number}"
-        taken.add(name)
-        slots.append(SlotName(name, parameter))
-    return tuple(slots)
+    return expression.slots
 
 
 def slot_place(site: str, slot: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 from lightning_tying.algebra.expression import Shape
 
@@ -54,10 +54,9 @@ def whole(partial: Partial) -> Shape:
     """
     if partial is None:
         raise ValueError("no shape is known")
-    sizes = tuple(size for size in partial if size is not None)
-    if len(sizes) != len(partial):
+    if None in partial:
         raise ValueError(f"{partial} has an open size")
-    return sizes
+    return cast(Shape, partial)
 
 
 def open_shape(dimensions: int) -> Partial:

@@ -1,4 +1,4 @@
-"""The model of a run config on the meta device: arguments go in, a module without memory comes out."""
+"""The model of a run config: arguments go in, a module on the meta device, or a real one, comes out."""
 
 # pyright: reportUnknownMemberType=false
 # Lightning and jsonargparse are typed in part only.
@@ -21,6 +21,8 @@ from lightning_tying.tasks.parser_errors import explain_instantiation
 class ModelOnlyCLI(TyingCLI):
     """Parses like `fit` and makes the model alone, on the meta device; no data, no trainer, no run."""
 
+    device = "meta"
+
     def __init__(self, args: list[str]) -> None:
         super().__init__(args=args, seed_everything_default=False)
 
@@ -38,8 +40,12 @@ class ModelOnlyCLI(TyingCLI):
     def before_instantiate_classes(self) -> None:
         """Leave out what would read files or take memory."""
         super().before_instantiate_classes()
-        for name in ("data", "trainer", "init_from"):
+        for name in ("data", "trainer"):
             self.options[name] = None
+        self._leave_out_weights()
+
+    def _leave_out_weights(self) -> None:
+        self.options["init_from"] = None
         arguments = self.options["model"].get("init_args")
         if arguments is not None and "init_from" in arguments:
             arguments["init_from"] = None
@@ -48,7 +54,7 @@ class ModelOnlyCLI(TyingCLI):
     def instantiate_classes(self) -> None:
         """Make the model, and its network if that is lazy."""
         try:
-            with torch.device("meta"):
+            with torch.device(self.device):
                 self.config_init = self.parser.instantiate_classes(self.config)
                 self.model = self._get(self.config_init, "model")
                 self.model.configure_model()
@@ -58,6 +64,34 @@ class ModelOnlyCLI(TyingCLI):
     @override
     def _run_subcommand(self, subcommand: str) -> None:
         """Run nothing."""
+
+
+class RealModelCLI(ModelOnlyCLI):
+    """The same with values, on the CPU: seeded, and started from trained weights, as `fit` would."""
+
+    device = "cpu"
+
+    @override
+    def _set_seed(self) -> None:
+        TyingCLI._set_seed(self)
+
+    @override
+    def _leave_out_weights(self) -> None:
+        """They are what the values are solved from."""
+
+
+def make_real_model(words: list[str], more: Sequence[str] = ()) -> LightningModule:
+    """Make the model of a run config on the CPU, tied and with its initial values.
+
+    Args:
+        words: the arguments of `fit`.
+        more: options that the command has besides, for messages.
+
+    Raises:
+        ConfigError: the config is wrong, or its weights do not fit.
+        SpecError: the sharing spec is wrong, or does not fit the model.
+    """
+    return _make(RealModelCLI, words, more)
 
 
 def make_meta_model(words: list[str], more: Sequence[str] = ()) -> LightningModule:
@@ -71,9 +105,13 @@ def make_meta_model(words: list[str], more: Sequence[str] = ()) -> LightningModu
         ConfigError: the config is wrong.
         SpecError: the sharing spec is wrong, or does not fit the model.
     """
+    return _make(ModelOnlyCLI, words, more)
+
+
+def _make(kind: type[ModelOnlyCLI], words: list[str], more: Sequence[str]) -> LightningModule:
     arguments = join_let(["fit", *words])
 
     def make() -> Any:
-        return ModelOnlyCLI(arguments).model
+        return kind(arguments).model
 
     return with_clear_errors(arguments, make, more)

@@ -7,19 +7,21 @@ from typing import cast, get_args
 
 from lightning.pytorch import LightningModule
 
-from lightning_tying.api import report_savings
+from lightning_tying.api import report_distances, report_savings
 from lightning_tying.callbacks.parameter_savings import find_plan
 from lightning_tying.commands.explain_plan import explain_plan
-from lightning_tying.commands.meta_model import make_meta_model
+from lightning_tying.commands.meta_model import make_meta_model, make_real_model
 from lightning_tying.commands.options import take_flag, take_option
 from lightning_tying.errors import ConfigError
 from lightning_tying.graph.ir import Format
+from lightning_tying.lowering.initial.distances import InitialReport
 from lightning_tying.lowering.plan import Plan
+from lightning_tying.lowering.state import find_tied
 
 FORMATS: tuple[str, ...] = get_args(Format)
 USAGE = """\
 usage: lightning-tying plan --config RUN.yaml [--format text|json|mermaid|dot|html] [--explain]
-                            [--let NAME=VALUE …] [--KEY VALUE …]
+                            [--values] [--let NAME=VALUE …] [--KEY VALUE …]
 
 Shows what the sharing spec of a run config means: the shared parameters, who reads them, what is saved. The model is
 built on the meta device: nothing is allocated, and no data is read.
@@ -30,6 +32,8 @@ built on the meta device: nothing is allocated, and no data is read.
   --let NAME=VALUE   another value of the spec's `let`: --let K=6
   --explain          more: the spec with its presets as equations, how many sites each equation binds and what
                      computes them, how each parameter gets its initial value, and every step
+  --values           more: the model is built for real, on the CPU, with init_from where it is given, and the ten sites
+                     that start farthest from what they were are named; with --format json all sites
   --KEY VALUE        overrides, as for fit: --model.network.init_args.depth 12"""
 
 
@@ -45,8 +49,12 @@ def plan(words: list[str]) -> int:
         return 0
     words, chosen = take_option(words, "--format", FORMATS)
     words, explain = take_flag(words, "--explain")
-    found = require_plan(make_meta_model(words, more=("format", "explain")))
-    print(render(found, cast("Format", chosen or "text"), explain=explain))
+    words, values = take_flag(words, "--values")
+    make = make_real_model if values else make_meta_model
+    model = make(words, more=("format", "explain", "values"))
+    found = require_plan(model)
+    report = next(report_distances(root) for _, root, _ in find_tied(model)) if values else None
+    print(render(found, cast("Format", chosen or "text"), explain=explain, report=report))
     return 0
 
 
@@ -62,12 +70,14 @@ def require_plan(model: LightningModule) -> Plan:
     return found
 
 
-def render(found: Plan, chosen: Format, *, explain: bool) -> str:
-    """The plan in one of the formats."""
+def render(found: Plan, chosen: Format, *, explain: bool, report: InitialReport | None = None) -> str:
+    """The plan in one of the formats, pictures without the report of initial values."""
     if chosen == "json":
         content = {**found.to_dict(), "savings": report_savings(found).to_dict()}
+        if report is not None:
+            content["initial_values"] = report.to_dict()
         return json.dumps(content, indent=1, ensure_ascii=False)
     if chosen != "text":
         return found.graph.render(chosen)
-    parts = [found.graph.render("text"), str(report_savings(found))]
+    parts = [found.graph.render("text"), str(report_savings(found)), *([] if report is None else [str(report)])]
     return "\n\n".join([*parts, explain_plan(found)] if explain else parts)

@@ -9,16 +9,21 @@ import sys
 from pathlib import Path
 from typing import Any, cast
 
+from jsonargparse import Namespace
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from torch import nn
 from typing_extensions import override
 
+from lightning_tying.algebra.kept_maps import use_maps
 from lightning_tying.api import tie
 from lightning_tying.commands.checkpoint_file import check_checkpoint
 from lightning_tying.commands.predictions import print_predictions
 from lightning_tying.commands.run_defaults import add_defaults, find_best, find_run_folder
 from lightning_tying.errors import ConfigError
+from lightning_tying.lowering.state import find_tied
 from lightning_tying.tasks.build import check_vocab_size, link_vocabulary, restore_vocab_size
+from lightning_tying.tasks.kept_maps import find_maps
 from lightning_tying.tasks.load_weights import load_weights
 from lightning_tying.tasks.penalized_step import add_penalty
 from lightning_tying.tasks.sharing_source import SharingSource
@@ -34,7 +39,25 @@ class SaveRunConfig(SaveConfigCallback):
         if stage == "fit":
             folder = Path(trainer.default_root_dir)
             folder.mkdir(parents=True, exist_ok=True)
-            self.parser.save(self.config, str(folder / self.config_filename), skip_unset=False, overwrite=True)
+            config = keep_maps(self.config, pl_module)
+            config["ckpt_path"] = None  # where this training went on from; measuring it is to take what it came to
+            self.parser.save(config, str(folder / self.config_filename), skip_unset=False, overwrite=True)
+
+
+def keep_maps(config: Namespace, module: nn.Module) -> Namespace:
+    """Put the maps of a module's plan beside the spec of its config: their paths do not lead there from another folder.
+
+    Args:
+        config: as the parser read it; stays as it is.
+        module: the model that was made of it.
+    """
+    maps = {path: each for _, _, state in find_tied(module) for path, each in find_maps(state.plan.graph).items()}
+    kept = config.clone()
+    for key in ("sharing", "model.init_args.sharing"):
+        source = kept.get(key)
+        if maps and isinstance(source, SharingSource):
+            kept[key] = source.with_maps(maps)
+    return kept
 
 
 class TyingCLI(LightningCLI):
@@ -124,7 +147,9 @@ class TyingCLI(LightningCLI):
         if isinstance(model, TiedModule):
             model.tie_network(sharing)
         else:
-            tie(model, cast(SharingSource, sharing).resolve())
+            source = cast(SharingSource, sharing)
+            with use_maps(source.maps or {}):
+                tie(model, source.resolve())
             add_penalty(model)
 
     @override

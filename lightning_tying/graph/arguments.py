@@ -12,7 +12,7 @@ from lightning_tying.algebra.index_maps import read_map
 from lightning_tying.graph.map_words import has_coordinates, make_scalar_map
 from lightning_tying.graph.match import Match
 from lightning_tying.graph.words import AtSites, Evaluator
-from lightning_tying.spec.functions import Signature
+from lightning_tying.spec.functions import FUNCTIONS, Signature
 from lightning_tying.spec.mistakes import Mistake
 from lightning_tying.spec.scalars import Scalar
 from lightning_tying.spec.schema import LetValue
@@ -62,6 +62,17 @@ def compile_arguments(call: Call, signature: Signature, around: Surroundings) ->
     if letters:
         made.append(("sizes", _compile_letters(letters, around)))
     return made
+
+
+def drop_defaults(function: str, arguments: Sequence[tuple[str, Argument]]) -> tuple[tuple[str, Argument], ...]:
+    """The arguments that say more than the defaults, in the order of the signature: equal calls have equal ones."""
+    signature = FUNCTIONS.get(function)
+    if signature is None:
+        return tuple(arguments)
+    defaults = {argument.name: argument.default for argument in signature.arguments}
+    places = {name: place for place, name in enumerate(defaults)}
+    told = [(name, value) for name, value in arguments if repr(value) != defaults.get(name)]
+    return tuple(sorted(told, key=lambda argument: places.get(argument[0], len(places))))
 
 
 def _name_scalars(call: Call, signature: Signature) -> list[tuple[str, Scalar]]:

@@ -52,7 +52,7 @@ class BoundEntry:
         return Written(value.text, f"{ref.name}[{', '.join((*(scalar.text for scalar in ref.index), *unused))}]")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Binding:
     """One site, bound.
 
@@ -135,6 +135,8 @@ def _explain_twice(earlier: BoundEntry, later: BoundEntry, matches: Sequence[Mat
 
 def _bind_other_names(bound: dict[int, Binding], sites: Sequence[Site], report: Report) -> None:
     """Binding one FQN binds the parameter; two of its FQNs that are bound differently are error 34."""
+    if len({site.parameter for site in sites}) == len(sites):
+        return
     positions: dict[int, list[int]] = {}
     for position, site in enumerate(sites):
         positions.setdefault(site.parameter, []).append(position)

@@ -20,7 +20,7 @@ from lightning_tying.algebra.expression import (
 )
 from lightning_tying.algebra.registry import make_transform
 from lightning_tying.algebra.transform import Transform
-from lightning_tying.graph.arguments import ArgumentAt
+from lightning_tying.graph.arguments import ArgumentAt, drop_defaults
 from lightning_tying.graph.default_inits import read_default
 from lightning_tying.graph.match import Match
 from lightning_tying.graph.names import Index
@@ -206,7 +206,7 @@ class CompiledCall:
         places = tuple([builder.take_place(Place(read_default(one.init), at, own)) for own, one in brought])
         children = [build_read(builder, f"core {j}", name_operand(transform, j)) for j in range(cores)]
         children += [operand.build(builder, name_operand(transform, i)) for i, operand in enumerate(self.operands)]
-        call = Call((), self.function, (), arguments)
+        call = Call((), self.function, (), drop_defaults(self.function, arguments))
         builder.functions[at] = self.numbered
         builder.nodes[at] = TemplateNode(call, self.text, tuple(children), places, transform, self.keyed)
         return at

@@ -52,14 +52,14 @@ class Draft:
     init_sites: tuple[str, ...] = ()
     sources: tuple[BoundEntry, ...] = ()
 
-    @cached_property
+    @property
     def owner(self) -> Binding:
         """The first that reads the parameter as it is; where there is none, the first that reads it at all."""
-        return (
-            next((one for one in self.bindings if one.is_bare), self.bindings[0])
-            if self.has_derived
-            else self.bindings[0]
-        )
+        return self._derived_owner if self.has_derived else self.bindings[0]
+
+    @cached_property
+    def _derived_owner(self) -> Binding:
+        return next((one for one in self.bindings if one.is_bare), self.bindings[0])
 
     @property
     def slices(self) -> bool:

@@ -55,7 +55,8 @@ def explain_unbindable(unbindable: Unbindable, fqn: str, root: str, location: Lo
     if unbindable.reason == "lazy":
         text = f"{fqn} has no shape yet (nn.{unbindable.detail}). Run one batch through the module first."
         return Finding("37", location, text)
-    text = f"{fqn} is {unbindable.detail}; only floating-point parameters can be shared."
+    kind = "dense" if unbindable.reason == "layout" else "floating-point"
+    text = f"{fqn} is {unbindable.detail}; only {kind} parameters can be shared."
     return Finding("38", location, text)
 
 

@@ -97,8 +97,10 @@ def _choose_stepwise(drafts: Sequence[Draft]) -> None:
     """
     families: dict[tuple[object, ...], list[tuple[int, Draft]]] = {}
     for draft in drafts:
+        if draft.init.kind != "stepwise" or len(draft.bindings) < 2:
+            continue
         place = _find_last_number(draft.name)
-        if draft.init.kind == "stepwise" and len(draft.bindings) > 1 and place is not None:
+        if place is not None:
             index = draft.name.index
             rest = (draft.name.family, place, index[:place], index[place + 1 :])
             families.setdefault(rest, []).append((int(index[place]), draft))

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch.nn.utils.parametrize import ParametrizationList
@@ -28,13 +29,13 @@ class Unbindable:
 
     Args:
         fqn: its name, wrapper segments removed.
-        reason: `parametrized`, `lazy`, or `dtype` (not a floating-point number).
-        detail: the class name of its module (`lazy`), its dtype as torch writes it (`dtype`).
+        reason: `parametrized`, `lazy`, `dtype` (not a floating-point number), or `layout` (not dense).
+        detail: the class name of its module (`lazy`), its dtype or layout as torch writes it.
         originals: FQNs of the parameters behind a parametrization.
     """
 
     fqn: str
-    reason: Literal["parametrized", "lazy", "dtype"]
+    reason: Literal["parametrized", "lazy", "dtype", "layout"]
     detail: str = ""
     originals: tuple[str, ...] = ()
 
@@ -138,7 +139,7 @@ class _Walk:
                     self._take_parameter(prefix + name, tensor, kind, sparse and name == "weight")
         if part._buffers:
             self.buffers += [prefix + name for name, buffer in part._buffers.items() if buffer is not None]
-        if isinstance(part, ParametrizationList) and "parametrizations." in fqn:
+        if "parametrizations." in fqn and isinstance(part, ParametrizationList):
             self._take_parametrization(fqn, part)
 
     def _take_mixed(self, prefix: str, part: nn.Module, kind: str) -> None:
@@ -154,10 +155,12 @@ class _Walk:
         if fqn in self._seen:
             return
         self._seen.add(fqn)
-        if is_lazy(tensor):
+        if type(tensor) is not nn.Parameter and is_lazy(tensor):
             self.unbindable.append(Unbindable(fqn, "lazy", detail=owner))
         elif not tensor.is_floating_point():
             self.unbindable.append(Unbindable(fqn, "dtype", detail=str(tensor.dtype)))
+        elif tensor.layout is not torch.strided:
+            self.unbindable.append(Unbindable(fqn, "layout", detail=str(tensor.layout)))
         else:
             self.sites.append(Site(fqn, self._read_meta(tensor), owner, self._number(tensor), sparse))
 

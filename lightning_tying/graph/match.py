@@ -20,7 +20,7 @@ from lightning_tying.spec.patterns import Captures, Pattern
 from lightning_tying.spec.schema import Equation, Tie
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Match:
     """One site that a pattern of an entry matches.
 

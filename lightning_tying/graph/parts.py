@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from lightning_tying.algebra.expression import Expression, ParameterName, slot_place
 from lightning_tying.errors import Location, Problem
@@ -40,8 +40,7 @@ class TensorMeta:
         return BYTES.get(self.dtype, 1)
 
 
-@dataclass(frozen=True, slots=True)
-class Site:
+class Site(NamedTuple):
     """A place where a tensor is read: one floating-point parameter under one of its FQNs.
 
     Args:

@@ -23,12 +23,11 @@ class SiteIndex:
         """The positions of the names that match, in the names' order, each with its sets of captures."""
         found: list[tuple[int, tuple[Captures, ...]]] = []
         start, stop = self._cut(pattern.prefix)
-        match = pattern.match
-        for place in range(start, stop):
-            captures = match(self._sorted[place])
+        match, names = pattern.match, self.names
+        for position in sorted(self._order[start:stop]):
+            captures = match(names[position])
             if captures:
-                found.append((self._order[place], captures))
-        found.sort(key=lambda entry: entry[0])
+                found.append((position, captures))
         return found
 
     def list_names(self, prefix: str) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Final, Generic, TypeVar
 
 from lightning_tying.graph.match import Match
@@ -14,7 +14,7 @@ from lightning_tying.spec.names import SIZES
 from lightning_tying.spec.scalars import Scalar, evaluate
 from lightning_tying.spec.schema import LetValue
 
-Key = tuple[object, ...]
+Key = Hashable
 Result = TypeVar("Result")
 
 
@@ -94,10 +94,12 @@ class AtSites(Generic[Result]):
             Mistake: 46, 48, 49, 55 to 57; the text names the site where the site matters.
         """
         key = self._make_key(match)
-        if key not in self._known:
+        try:
+            return self._known[key]
+        except KeyError:
             scope = SiteScope(match, self._let, self._positions, self._module)
-            self._known[key] = self._reckon(self.scalar, scope)
-        return self._known[key]
+            result = self._known[key] = self._reckon(self.scalar, scope)
+            return result
 
 
 class Evaluator(AtSites[ScalarValue]):
@@ -122,6 +124,10 @@ def _compile_key(scalar: Scalar) -> Callable[[Match], Key]:
     counted = _counted_words(scalar)
     if counted:
         readers.append(lambda match: tuple(find_prefix(match, name) for name in counted if name in match.captures))
+
+    if len(words) == 1 and not readers:
+        word = words[0]
+        return lambda match: match.captures.get(word)
 
     def make_key(match: Match) -> Key:
         captures = match.captures

@@ -48,10 +48,24 @@ def tie_again(plan: Plan, module: nn.Module, state: TiedState) -> None:
     elif state.whole is not None and meant == _meaning(state.whole.graph):
         _take_back(state.whole, module, state)
     else:
-        raise ApplyError(
-            f"This {type(module).__name__} is already tied by another spec. "
-            f"{_explain(state.whole or state.plan, plan)} {UNTIE_FIRST}"
-        )
+        raise _refuse_other(plan, module, state)
+
+
+def check_same(plan: Plan, module: nn.Module, state: TiedState) -> None:
+    """Refuse a plan that means something else than what a module is tied by, or was before `untie(module, sites)`.
+
+    Raises:
+        ApplyError: it does.
+    """
+    if _meaning(plan.graph) not in [_meaning(known.graph) for known in (state.plan, state.whole) if known is not None]:
+        raise _refuse_other(plan, module, state)
+
+
+def _refuse_other(plan: Plan, module: nn.Module, state: TiedState) -> ApplyError:
+    return ApplyError(
+        f"This {type(module).__name__} is already tied by another spec. "
+        f"{_explain(state.whole or state.plan, plan)} {UNTIE_FIRST}"
+    )
 
 
 def _meaning(graph: SharingGraph) -> Mapping[Hashable, Hashable]:

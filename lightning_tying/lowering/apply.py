@@ -14,9 +14,13 @@ from lightning_tying.lowering.again import tie_again
 from lightning_tying.lowering.check_fit import check_fit
 from lightning_tying.lowering.derive import Prepared, prepare
 from lightning_tying.lowering.draw_into import write_value
-from lightning_tying.lowering.initial.initial_values import InitialReport, find_initial_values
+from lightning_tying.lowering.initial.initial_values import (
+    InitialReport,
+    InitialValues,
+    find_initial_values,
+)
 from lightning_tying.lowering.link import link
-from lightning_tying.lowering.plan import Plan, make_steps
+from lightning_tying.lowering.plan import Alias, Plan, make_steps
 from lightning_tying.lowering.resolve import Slot, find_slots
 from lightning_tying.lowering.retie import install_hooks, remove_hooks
 from lightning_tying.lowering.runtime.parametrize import (
@@ -26,6 +30,16 @@ from lightning_tying.lowering.runtime.parametrize import (
     unparametrize_site,
 )
 from lightning_tying.lowering.state import TiedState, read_state
+
+
+def preview_plan(plan: Plan, module: nn.Module) -> InitialReport:
+    """What `apply_plan` would return for a module that is not tied, without touching it.
+
+    Raises:
+        ApplyError: the module does not fit the plan.
+    """
+    _check_steps(plan)
+    return _find_values(plan, module)[1].report
 
 
 def apply_plan(plan: Plan, module: nn.Module) -> InitialReport:
@@ -46,10 +60,7 @@ def apply_plan(plan: Plan, module: nn.Module) -> InitialReport:
     if state is not None:
         tie_again(plan, module, state)
         return state.report
-    slots = _find_all(plan, module)
-    check_fit(plan, slots)
-    parameters = {site: slot.read() for site, slot in slots.items()}
-    initial = find_initial_values(plan.graph, parameters, plan.spec.folder)
+    slots, initial = _find_values(plan, module)
     prepared = prepare(plan.graph, slots, initial.values)
     with ExitStack() as undo:  # from here on the module changes; whatever fails is taken back
         _derive(prepared, module, undo)
@@ -65,6 +76,12 @@ def apply_plan(plan: Plan, module: nn.Module) -> InitialReport:
     return initial.report
 
 
+def _find_values(plan: Plan, module: nn.Module) -> tuple[Mapping[str, Slot], InitialValues]:
+    slots, parameters = _find_all(plan, module)
+    check_fit(plan, slots, parameters)
+    return slots, find_initial_values(plan.graph, parameters, plan.spec.folder)
+
+
 def _check_steps(plan: Plan) -> None:
     graph = cast("object", plan.graph)  # whoever makes a Plan by hand may have put anything there
     try:
@@ -75,37 +92,49 @@ def _check_steps(plan: Plan) -> None:
         raise ApplyError("The plan's steps are not those of its graph. Take a plan that make_plan or tie returned.")
 
 
-def _find_all(plan: Plan, module: nn.Module) -> Mapping[str, Slot]:
+def _find_all(plan: Plan, module: nn.Module) -> tuple[dict[str, Slot], dict[str, nn.Parameter]]:
+    """The place of every site that is read or solved from, and what it holds."""
     solved_from = (site for group in plan.graph.groups for site in group.policy.init_sites)
     compared = (penalty.site for penalty in plan.graph.penalties)
     try:
         slots = find_slots(module, dict.fromkeys((*plan.sites, *solved_from, *compared)))
-        for slot in slots.values():
-            slot.read()
+        return slots, {site: slot.read() for site, slot in slots.items()}
     except TieBroken as error:
         raise ApplyError(f"The plan does not fit this {type(module).__name__}: {error}") from error
-    return slots
 
 
 def _derive(prepared: Prepared, module: nn.Module, undo: ExitStack) -> None:
     if not prepared.values:
         return
     undo.callback(remove_readers, module)  # the last: when no site is left
+    changed: list[tuple[Slot, nn.Parameter]] = []
+    undo.callback(_take_back, changed)
     for slot, value in prepared.values:
         before = slot.read()
         parametrize_site(slot.module, slot.name, value)
-        undo.callback(unparametrize_site, slot.module, slot.name, before)
+        changed.append((slot, before))
     install_readers(module)
+
+
+def _take_back(changed: list[tuple[Slot, nn.Parameter]]) -> None:
+    for slot, before in reversed(changed):
+        unparametrize_site(slot.module, slot.name, before)
 
 
 def _link(plan: Plan, module: nn.Module, slots: Mapping[str, Slot], undo: ExitStack) -> None:
     # The slots of parametrizations hold their parameters already.
-    before = {step.site: slots[step.site].peek() for step in plan.links if step.site in slots}
-    places = find_slots(module, plan.places) if plan.graph.derived else slots
-    for step in link(plan.links, places):
-        parameter = before.get(step.site)
-        if parameter is not None:
-            undo.callback(places[step.site].write, parameter)
+    aliases = [step for step in plan.steps if isinstance(step, Alias)]
+    places = _find_ends(aliases, module, slots) if plan.graph.derived else slots
+    before = {step.site: places[step.site].read() for step in aliases}
+    for step in link(aliases, places):
+        undo.callback(places[step.site].write, before[step.site])
+
+
+def _find_ends(aliases: list[Alias], module: nn.Module, slots: Mapping[str, Slot]) -> dict[str, Slot]:
+    """The two ends of each alias; a keeper may be a slot that has just been made."""
+    ends = dict.fromkeys([end for step in aliases for end in (step.site, step.owner)])
+    made = find_slots(module, [end for end in ends if end not in slots])
+    return {end: slots.get(end) or made[end] for end in ends}
 
 
 def _set_trainable(plan: Plan, prepared: Prepared, undo: ExitStack) -> None:

@@ -13,17 +13,17 @@ from lightning_tying.lowering.plan import Plan
 from lightning_tying.lowering.resolve import Slot
 
 
-def check_fit(plan: Plan, slots: Mapping[str, Slot]) -> None:
+def check_fit(plan: Plan, slots: Mapping[str, Slot], parameters: Mapping[str, nn.Parameter]) -> None:
     """Compare what a plan expects with what the module has; nothing is changed.
 
     Args:
         plan: to be applied.
         slots: of all sites that it reads or solves from.
+        parameters: what they hold.
 
     Raises:
         ApplyError: shapes, dtypes or kinds of parameters with which the plan cannot be carried out.
     """
-    parameters = {site: slot.read() for site, slot in slots.items()}
     problems = list(dict.fromkeys(_find_problems(plan.graph, slots, parameters)))
     if problems:
         raise ApplyError("\n".join(["The plan does not fit this module:", *problems]))
@@ -33,11 +33,14 @@ def _find_problems(
     graph: SharingGraph, slots: Mapping[str, Slot], parameters: Mapping[str, nn.Parameter]
 ) -> Iterator[str]:
     metas = {derived.site: derived.meta for derived in graph.derived}
+    for site, meta in metas.items():
+        yield from _compare(site, parameters[site], meta, None)
     for group in graph.groups:
-        sites = dict.fromkeys((*group.sites, *group.policy.init_sites))
-        mixed = group.policy.dtype is None and len({parameters[site].dtype for site in group.sites}) > 1
+        sites = dict.fromkeys([*[use.site for use in group.uses], *group.policy.init_sites])
+        mixed = group if group.policy.dtype is None and _is_mixed(group, parameters) else None
         for site in sites:
-            yield from _compare(site, parameters[site], metas.get(site, group.meta), group if mixed else None)
+            if mixed is not None or site not in metas:
+                yield from _compare(site, parameters[site], metas.get(site, group.meta), mixed)
     for penalty in graph.penalties:
         if tuple(parameters[penalty.site].shape) != penalty.expression.shape:
             yield _tell_shapes(penalty.site, parameters[penalty.site], penalty.expression.shape)
@@ -45,15 +48,20 @@ def _find_problems(
         yield from _check_module(slots[derived.site])
 
 
-def _compare(site: str, parameter: nn.Parameter, meta: TensorMeta, mixed: SharingGroup | None) -> Iterator[str]:
-    if tuple(parameter.shape) != meta.shape:
-        yield _tell_shapes(site, parameter, meta.shape)
-    elif mixed is not None and str(parameter.dtype) != f"torch.{mixed.meta.dtype}":
-        yield f"{site} is {parameter.dtype}, and other sites of `{mixed.name}` are not."
-    elif parameter.is_inference():
-        yield f"{site} was made in inference_mode and cannot be shared. Build the module outside it."
-    elif is_sharded(parameter):
-        yield f"{site} is a DTensor. Tie before fully_shard or parallelize_module."
+def _is_mixed(group: SharingGroup, parameters: Mapping[str, nn.Parameter]) -> bool:
+    return len({parameters[use.site].dtype for use in group.uses}) > 1
+
+
+def _compare(site: str, parameter: nn.Parameter, meta: TensorMeta, mixed: SharingGroup | None) -> tuple[str, ...]:
+    if parameter.shape != meta.shape:
+        return (_tell_shapes(site, parameter, meta.shape),)
+    if mixed is not None and str(parameter.dtype) != f"torch.{mixed.meta.dtype}":
+        return (f"{site} is {parameter.dtype}, and other sites of `{mixed.name}` are not.",)
+    if parameter.is_inference():
+        return (f"{site} was made in inference_mode and cannot be shared. Build the module outside it.",)
+    if is_sharded(parameter):
+        return (f"{site} is a DTensor. Tie before fully_shard or parallelize_module.",)
+    return ()
 
 
 def _check_module(slot: Slot) -> Iterable[str]:

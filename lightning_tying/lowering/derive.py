@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from lightning_tying.algebra.expression import ParameterName, name_slots
+from lightning_tying.algebra.expression import ParameterName
 from lightning_tying.errors import ApplyError, TieBroken
 from lightning_tying.graph.ir import DerivedSite, SharingGraph, SharingGroup
 from lightning_tying.lowering.plan import Plan
@@ -63,7 +63,7 @@ def find_factors(graph: SharingGraph) -> dict[str, tuple[float, ...]]:
         (use.site, use.slot): group.gradient_factor(use) for group in graph.groups for use in group.uses if use.slot
     }
     return {
-        derived.site: tuple(by_place[derived.site, slot.name] for slot in name_slots(derived.expression))
+        derived.site: tuple([by_place[derived.site, slot.name] for slot in derived.expression.slots])
         for derived in graph.derived
     }
 

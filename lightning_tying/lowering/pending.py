@@ -40,6 +40,7 @@ def fill_pending(module: nn.Module, state: TiedState, slots: Mapping[str, Slot])
         for group in graph.groups:
             if group.name in ready and group.name in initial.values:
                 write_value(slots[group.keeper].read(), initial.values[group.name])
+        state.report = state.report.join(initial.report)
     state.pending = left
 
 

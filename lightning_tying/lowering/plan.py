@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeAlias
 
-from lightning_tying.algebra.expression import name_slots
 from lightning_tying.errors import ConfigError, Problem
 from lightning_tying.graph.ir import SharingGraph
 from lightning_tying.graph.read_data import graph_from_data
@@ -140,11 +139,12 @@ def _parametrize(graph: SharingGraph) -> list[Parametrize]:
     keepers = {group.name: group.keeper for group in graph.groups} if graph.derived else {}
     steps: list[Parametrize] = []
     for derived in graph.derived:
-        names = name_slots(derived.expression)
-        lost = [str(slot.parameter) for slot in names if slot.parameter not in keepers]
-        if lost:
-            raise ConfigError(f"{derived.site} reads `{lost[0]}`, which no sharing group of the graph holds. {_PASS}")
-        steps.append(Parametrize(derived.site, tuple((slot.name, keepers[slot.parameter]) for slot in names)))
+        try:
+            held = tuple([(slot.name, keepers[slot.parameter]) for slot in derived.expression.slots])
+        except KeyError as error:
+            lost = f"{derived.site} reads `{error.args[0]}`, which no sharing group of the graph holds."
+            raise ConfigError(f"{lost} {_PASS}") from error
+        steps.append(Parametrize(derived.site, held))
     return steps
 
 

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable
 from typing import cast
 
+import torch
 from torch import nn
 
 from lightning_tying.errors import ApplyError
@@ -23,11 +24,12 @@ def check_module(module: object, function: str) -> nn.Module:
     """The module inside wrappers.
 
     Raises:
-        ApplyError: not a module.
+        ApplyError: not a module, or one of TorchScript.
     """
     if not isinstance(module, nn.Module):
         kind = module.__name__ + ", a class" if isinstance(module, type) else f"a {type(module).__name__}"
         raise ApplyError(f"{function} needs a torch.nn.Module first, and got {kind}.")
+    _check_not_scripted(module, function)
     return unwrap(module)
 
 
@@ -39,6 +41,7 @@ def check_can_change(module: nn.Module, function: str) -> nn.Module:
     """
     inner = check_module(module, function)
     for part in (*peel(module), *(part for _, part in walk_modules(inner))):
+        _check_not_scripted(part, function)
         if is_strategy_wrapper(part):
             name = type(part).__name__
             raise ApplyError(
@@ -77,6 +80,12 @@ def check_graph(thing: object) -> SharingGraph:
         return thing
     hint = "report_savings(get_plan(module))" if isinstance(thing, nn.Module) else "what tie or discover returned"
     raise ApplyError(f"report_savings takes a plan or a graph, not a {type(thing).__name__}. Pass {hint}.")
+
+
+def _check_not_scripted(module: nn.Module, function: str) -> None:
+    if isinstance(module, torch.jit.ScriptModule):
+        name = str(getattr(module, "original_name", type(module).__name__))
+        raise ApplyError(f"{name} is TorchScript, whose parameters stay as they are. Call {function} before torch.jit.")
 
 
 def _check_not_sharded(module: nn.Module, function: str) -> None:

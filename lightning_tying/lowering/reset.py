@@ -35,10 +35,9 @@ class ResetRule:
 def install_resets(plan: Plan, module: nn.Module) -> None:
     """Let exactly one site initialize each shared parameter: the owner's, or the one its init solves from."""
     for part, rule in _find_rules(plan, module):
-        for method in RESET_METHODS:
-            if callable(getattr(type(part), method, None)):
-                original = vars(part).get(method)
-                setattr(part, method, partial(reset_shared, part, rule, method, original))
+        for method in _find_methods(part):
+            original = vars(part).get(method)
+            vars(part)[method] = partial(reset_shared, part, rule, method, original)
 
 
 def remove_resets(module: nn.Module) -> None:
@@ -72,6 +71,10 @@ def reset_shared(module: nn.Module, rule: ResetRule, method: str, original: Call
             write_value(parameter, draw(group, parameter))
 
 
+def _find_methods(part: nn.Module) -> list[str]:
+    return [method for method in RESET_METHODS if callable(getattr(type(part), method, None))]
+
+
 def _has_more_to_reset(module: nn.Module, kept: dict[str, nn.Parameter]) -> bool:
     others = [name for name, parameter in own_parameters(module).items() if parameter is not None and name not in kept]
     return bool(others or own_modules(module) or any(True for _ in module.buffers(recurse=False)))
@@ -85,9 +88,9 @@ class _Draft:
 
 
 def _find_rules(plan: Plan, module: nn.Module) -> list[tuple[nn.Module, ResetRule]]:
-    derived = frozenset(each.site for each in plan.graph.derived)
     drafts = {id(part): _Draft(part) for part in _find_readers(plan.graph, module)}
-    slots = find_slots(module, (site for site in plan.sites if site not in derived))
+    aliases = [use.site for _, use in plan.graph.uses() if not use.slot]
+    slots = find_slots(module, dict.fromkeys(aliases))
     for group in plan.graph.groups:
         _add_group(group, slots, drafts)
     return [(draft.module, ResetRule(tuple(draft.kept), tuple(draft.drawn))) for draft in drafts.values()]
@@ -109,11 +112,16 @@ def _add_group(group: SharingGroup, slots: Mapping[str, Slot], drafts: dict[int,
 
 
 def _find_readers(graph: SharingGraph, module: nn.Module) -> list[nn.Module]:
-    """Every module that has a derived site, or a module with one in it (whose initializer may reach down)."""
-    paths = {path for derived in graph.derived for path in _paths_above(derived.site)}
-    return [part for path, part in walk_modules(module) if path in paths] if paths else []
+    """Every module with a reset that has a derived site, or a module with one in it (its reset may reach down)."""
+    paths = _paths_above(graph)
+    return [part for _, part in walk_modules(module, within=paths) if _find_methods(part)] if paths else []
 
 
-def _paths_above(site: str) -> list[str]:
-    segments = site.split(".")[:-1]
-    return [".".join(segments[:count]) for count in range(len(segments) + 1)]
+def _paths_above(graph: SharingGraph) -> set[str]:
+    paths: set[str] = set()
+    for derived in graph.derived:
+        path = derived.site.rpartition(".")[0]
+        while path not in paths:
+            paths.add(path)
+            path = path.rpartition(".")[0]
+    return paths

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 
 from torch import nn
@@ -85,8 +85,16 @@ def own_modules(module: nn.Module) -> dict[str, nn.Module | None]:
     return module._modules  # pyright: ignore[reportPrivateUsage]  # named_children() leaves out the second name
 
 
-def walk_modules(root: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """Every module once, the root included, with its first FQN; wrappers have the FQN of what they wrap."""
+def walk_modules(
+    root: nn.Module, within: Container[str] | None = None, computed: bool = True
+) -> Iterator[tuple[str, nn.Module]]:
+    """Every module once, the root included, with its first FQN; wrappers have the FQN of what they wrap.
+
+    Args:
+        root: where to begin.
+        within: FQNs of modules; no other is entered. None for all.
+        computed: whether to enter the parametrizations of modules.
+    """
     seen: set[int] = set()
     stack = [("", root)]
     while stack:
@@ -95,8 +103,18 @@ def walk_modules(root: nn.Module) -> Iterator[tuple[str, nn.Module]]:
             continue
         seen.add(id(module))
         yield path, module
-        children = [(name, child) for name, child in own_modules(module).items() if child is not None]
-        stack += [(_join(path, name), child) for name, child in reversed(children)]
+        children = own_modules(module)
+        if children:  # most modules have none
+            found = [(_join(path, name), child) for name, child in reversed(children.items()) if child is not None]
+            if within is not None or not computed:
+                found = [(at, child) for at, child in found if _is_entered(at, child, within, computed)]
+            stack += found
+
+
+def _is_entered(path: str, module: nn.Module, within: Container[str] | None, computed: bool) -> bool:
+    if not computed and isinstance(module, nn.ModuleDict) and path.endswith(_PARAMETRIZATIONS):
+        return False
+    return within is None or path in within
 
 
 def adapted_layer(module: nn.Module) -> nn.Module | None:

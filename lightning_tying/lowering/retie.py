@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from lightning_tying.errors import SharingWarning
 from lightning_tying.lowering.checkpoint import fill_aliases
-from lightning_tying.lowering.derive import find_places
+from lightning_tying.lowering.derive import find_places, find_values
 from lightning_tying.lowering.link import link
 from lightning_tying.lowering.pending import fill_pending, find_pending
 from lightning_tying.lowering.plan import Alias
@@ -87,11 +87,14 @@ def fill_before_load(module: nn.Module, state_dict: MutableMapping[str, Any], pr
 
 
 def retie_after_load(module: nn.Module, _incompatible_keys: object) -> None:
-    """Load post-hook: `assign=True` gives every site a parameter of its own."""
+    """Load post-hook: `assign=True` gives every site a parameter of its own, on another device perhaps."""
     state = read_state(module)
     if state is not None:
         slots = find_places(state.plan, module)
         link(state.plan.links, slots)
+        for _, _, value in find_values(state.plan.graph, module):
+            if value is not None:
+                value.prepare()
         state.pending = find_pending(state, slots)
 
 

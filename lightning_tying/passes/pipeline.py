@@ -13,6 +13,7 @@ from lightning_tying.graph.collector import pause_gc
 from lightning_tying.graph.complete import complete_problems
 from lightning_tying.graph.inventory import Inventory
 from lightning_tying.graph.ir import SharingGraph
+from lightning_tying.passes.check_computed import check_computed
 from lightning_tying.passes.check_devices import check_devices
 from lightning_tying.passes.check_dtypes import check_dtypes
 from lightning_tying.passes.check_gradients import check_gradients
@@ -27,6 +28,7 @@ Pass: TypeAlias = Callable[[SharingGraph], SharingGraph]
 PASSES: tuple[Pass, ...] = (
     check_shapes,
     check_dtypes,
+    check_computed,
     check_devices,
     check_gradients,
     check_trainable,

@@ -58,7 +58,7 @@ def _find_unlike(group: SharingGroup, sites: Mapping[str, Site]) -> Problem | No
 def _roles_of(fqn: str, module: str) -> tuple[str | None, str | None, str | None]:
     """What a site is: which attention it belongs to, whether it is a norm's, whether it is a bias."""
     path, _, name = fqn.rpartition(".")
-    found = ATTENTION.search(path)
+    found = ATTENTION.search(path) if "att" in path.lower() else None  # all its words have it; most paths have none
     attention = None if found is None else "self-attention" if found[1] else "cross-attention"
     return attention, _kind_of_layer(path.rpartition(".")[2], module), _kind_of_tensor(name)
 

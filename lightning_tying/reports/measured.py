@@ -35,10 +35,10 @@ def measure_savings(module: nn.Module, optimizer: torch.optim.Optimizer | None =
 
 
 def _count_state(optimizer: torch.optim.Optimizer) -> int:
-    states = optimizer.state.items()
+    """The cells of all that is kept for each cell of a parameter; `step` is a counter, also where that is a number."""
     return sum(
         value.numel()
-        for parameter, state in states
-        for value in state.values()
-        if isinstance(value, Tensor) and value.shape == parameter.shape and value.dim() > 0
+        for parameter, state in optimizer.state.items()
+        for name, value in state.items()
+        if name != "step" and isinstance(value, Tensor) and value.shape == parameter.shape
     )

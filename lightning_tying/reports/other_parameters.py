@@ -13,14 +13,14 @@ from lightning_tying.lowering.resolve import find_slots
 
 
 def add_other_parameters(graph: SharingGraph, module: nn.Module, inventory: Inventory) -> SharingGraph:
-    """Count whole numbers and complex numbers too: no equation binds them, but they are parameters of the model.
+    """Count whole numbers, complex numbers and sparse tensors too: parameters that no equation binds.
 
     Args:
         graph: of `module`, of its floating-point parameters.
         module: on any device.
         inventory: of `module`.
     """
-    fqns = [tensor.fqn for tensor in inventory.unbindable if tensor.reason == "dtype"]
+    fqns = [tensor.fqn for tensor in inventory.unbindable if tensor.reason in {"dtype", "layout"}]
     slots = find_slots(module, fqns)
     once = {id(slot.read()): (fqn, slot.read()) for fqn, slot in reversed(slots.items())}  # the first FQN remains
     others = tuple((fqn, _read_meta(parameter)) for fqn, parameter in reversed(once.values()))

@@ -64,9 +64,10 @@ class SavingsReport:
 
     @property
     def summary(self) -> str:
-        """One line: `427,904 -> 231,552 parameters (46 % saved)`."""
+        """One line: `427,904 -> 231,552 parameters (46 % saved)`; with adapters there are more: `(1 % more)`."""
         counts = f"{self.before.parameters:,} -> {self.after.parameters:,}"
-        return f"{counts} parameters ({100 * self.saved:.0f} % saved)"
+        told = f"{100 * self.saved:.0f} % saved" if self.saved >= 0 else f"{-100 * self.saved:.0f} % more"
+        return f"{counts} parameters ({told})"
 
     def tables(self) -> tuple[Table, ...]:
         """The sharing groups, what derived sites are computed from, then the totals."""

@@ -9,7 +9,7 @@ from lightning_tying.spec.findings import Findings, place_of
 from lightning_tying.spec.names import SIZES
 from lightning_tying.spec.nearest import edit_distance, suggest
 from lightning_tying.spec.nodes import Entry, Equation, Init, Policy, Preset, Refused, Tie
-from lightning_tying.spec.own_names import brings_parameters, family_names, is_named, own_names
+from lightning_tying.spec.own_names import brings_parameters, family_names, is_named, own_names, with_own
 from lightning_tying.spec.patterns import Pattern, read_pattern
 from lightning_tying.spec.presets import names_of_preset, preset_name, shared_name
 from lightning_tying.spec.values import Ref, Value
@@ -135,7 +135,8 @@ def _names_read(entries: Sequence[Entry]) -> Iterator[str]:
         if isinstance(entry, Equation):
             yield from own_names(entry.value)
         elif isinstance(entry, Preset):
-            yield from names_of_preset(entry)
+            for name in names_of_preset(entry):
+                yield from with_own(name)
         elif entry.name is not None:
             yield entry.name
 
@@ -149,11 +150,9 @@ def _check_policies(
 ) -> None:
     """Error 86, and the words of declared shapes."""
     names = dict.fromkeys(_names_read(entries))
-    outer = {name.partition(".")[0] for name in names}
     captures = {name for entry in entries for pattern in _patterns(entry) for name in pattern.captures}
     for key, policy in policies.items():
-        known = is_named(key, frozenset(names)) or ("." in key and key.partition(".")[0] in outer)
-        if not known and unsure.isdisjoint((key, _without_number(key.partition(".")[0]))):
+        if not is_named(key, frozenset(names)) and unsure.isdisjoint((key, _without_number(key.partition(".")[0]))):
             found.add(policy.location, "86", f"No equation reads `{key}`.{suggest(key, names)}")
         words = {word for size in policy.shape or () if size is not None for word in size.words}
         for word in sorted(words - captures - let - SIZES - unsure):

@@ -131,7 +131,8 @@ def _evaluate_operation(node: ast.BinOp, scope: Scope) -> Number:
             return _checked(_power(left, right, node), node)
         return _checked(_ARITHMETIC[type(node.op)](left, right), node)
     except ZeroDivisionError:
-        shown = "" if isinstance(node.right, ast.Constant) else f" ({ast.unparse(node.right)} = {right})"
+        divisor, value = (node.left, left) if isinstance(node.op, ast.Pow) else (node.right, right)
+        shown = "" if isinstance(divisor, ast.Constant) else f" ({ast.unparse(divisor)} = {value})"
         raise Mistake("49", f"`{ast.unparse(node)}` divides by zero{shown}.") from None
     except OverflowError:
         raise Mistake("49", f"`{ast.unparse(node)}` is too large for a real number.") from None

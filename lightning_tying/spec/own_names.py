@@ -38,12 +38,17 @@ def own_names(value: Value) -> Iterator[str]:
     """Every name that `init` and `parameters` may say for a value: `W`, `low_rank`, `low_rank.A`."""
     yield from family_names(value)
     for name in function_names(value):
-        yield name
-        signature = FUNCTIONS.get(name.rstrip("0123456789"))
-        yield from (f"{name}.{own}" for own in (signature.brings if signature else ()))
+        yield from with_own(name)
     for call in value.calls():
         if call.function not in FUNCTIONS:
             yield call.function
+
+
+def with_own(name: str) -> Iterator[str]:
+    """A name, and where it is a function's the names of what it brings: `low_rank`, `low_rank.A`, `low_rank.B`."""
+    yield name
+    signature = FUNCTIONS.get(name.rstrip("0123456789"))
+    yield from (f"{name}.{own}" for own in (signature.brings if signature else ()))
 
 
 def is_named(key: str, names: frozenset[str]) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from typing import TypeAlias
 
 from lightning_tying.spec.pattern_parts import Hole, Part, Segments, Star, Text
@@ -55,7 +56,7 @@ def _spans_segments(part: Part) -> bool:
 def _match_determined(regex: re.Pattern[str]) -> Matcher:
     def match(fqn: str) -> tuple[Values, ...]:
         hit = regex.fullmatch(fqn)
-        return () if hit is None else (tuple(_read_capture(text) for text in hit.groups()),)
+        return () if hit is None else (tuple([_read_capture(text) for text in hit.groups()]),)
 
     return match
 
@@ -81,7 +82,7 @@ def _match_extremes(parts: tuple[Part, ...]) -> Matcher:
         if last is None or first.regs[1:] != last.regs[1:]:
             return match_parts(parts, fqn)
         groups = first.groups()
-        return (tuple(_read_capture(groups[i]) for i in places),)
+        return (tuple([_read_capture(groups[i]) for i in places]),)
 
     return match
 
@@ -133,6 +134,7 @@ def _join(
     return tuple(sets)
 
 
+@lru_cache(maxsize=1 << 16)  # a capture has few texts: layer numbers and names of tensors
 def _read_capture(text: str) -> int | str:
     number = text.isascii() and text.isdigit() and len(text) <= _LONGEST_NUMBER
     return int(text) if number else text

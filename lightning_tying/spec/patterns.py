@@ -50,8 +50,10 @@ class Pattern:
         """
         if not fqn.startswith(self.prefix):
             return ()
-        names = self.captures
-        return tuple([dict(zip(names, values, strict=True)) for values in self._matcher(fqn + ".")])
+        found, names = self._matcher(fqn + "."), self.captures
+        if len(found) == 1:
+            return (dict(zip(names, found[0], strict=True)),)
+        return tuple([dict(zip(names, values, strict=True)) for values in found])
 
     @cached_property
     def _matcher(self) -> Matcher:

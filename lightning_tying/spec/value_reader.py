@@ -169,8 +169,11 @@ class _ValueReader:
         keywords = [(keyword.arg, keyword.value) for keyword in node.keywords]
         arguments = tuple(self._read_argument(part, i, signature) for i, part in enumerate(node.args))
         named = tuple((key, make_scalar(part)) for key, part in keywords if key is not None)
-        if len({key for key, _ in named}) < len(keywords):
+        if len(named) < len(keywords):
             raise unreadable(node)
+        twice = next((key for i, (key, _) in enumerate(named) if key in dict(named[:i])), None)
+        if twice is not None:
+            raise Mistake("44", f"{name} is given `{twice}` twice. {signature or f'{name}(…)'}")
         if signature is not None:
             _check_call(node, signature, [key for key, _ in named])
             if index and not signature.takes_index:

@@ -1,7 +1,8 @@
 """Where a task's sharing comes from: a path, text, a mapping or a spec goes in, a `SharingSpec` or its error comes out.
 
 jsonargparse reads a run config inside the folder of that config, so a path in it is resolved there; the content
-is read at that moment, which is why a saved config or checkpoint holds the content and never a path.
+is read at that moment, which is why a saved config or checkpoint holds the content and never a path. So it is with
+the maps that the spec names: they follow it under `maps`.
 """
 
 from __future__ import annotations
@@ -18,10 +19,12 @@ from jsonargparse.typing import (
     register_type,  # pyright: ignore[reportUnknownVariableType]  # typed in part
 )
 
+from lightning_tying.algebra.expression import FileMap
 from lightning_tying.errors import ConfigError, TyingError
 from lightning_tying.spec.dumper import spec_to_data
 from lightning_tying.spec.nodes import LetValue
 from lightning_tying.spec.schema import SharingSpec
+from lightning_tying.tasks.kept_maps import MAPS_KEY, read_maps, write_maps
 
 PATH_ENDINGS = (".yaml", ".yml", ".json")
 _started_in: ContextVar[Path | None] = ContextVar("started_in", default=None)
@@ -38,11 +41,13 @@ class SharingSource:
         written: what was given, for messages and for saving a config that is wrong.
         spec: the draft that was read; None when the file cannot be found.
         error: why not.
+        maps: the content of map files, by path, where a saved config or hparams brought it along; else None.
     """
 
     written: Any
     spec: SharingSpec | None = field(default=None)
     error: TyingError | None = field(default=None, compare=False)
+    maps: Mapping[str, FileMap] | None = field(default=None)
 
     def resolve(self) -> SharingSpec:
         """Return the draft of the spec.
@@ -57,7 +62,11 @@ class SharingSource:
 
     def with_let(self, let: Mapping[str, LetValue]) -> SharingSource:
         """Put values in the place of those of the spec's `let`; an unknown name becomes a mistake of the draft."""
-        return self if self.spec is None else SharingSource(self.written, spec=SharingSpec.draft(self.spec, let=let))
+        return self if self.spec is None else replace(self, spec=SharingSpec.draft(self.spec, let=let))
+
+    def with_maps(self, maps: Mapping[str, FileMap]) -> SharingSource:
+        """The same with the content of its maps, for a config that is saved elsewhere."""
+        return replace(self, maps=dict(maps))
 
 
 Sharing: TypeAlias = Union[SharingSource, dict[str, Any], str, Path]
@@ -139,13 +148,33 @@ def _deserialize(written: object) -> SharingSource:
     if not isinstance(written, str | dict | Path):
         raise ValueError("a path, YAML text or a mapping is expected")
     try:
-        return SharingSource(written, spec=read_sharing(cast(Sharing, written)))
+        content, maps = split_maps(cast("object", written))
+        return SharingSource(written, spec=read_sharing(cast(Sharing, content)), maps=maps)
     except TyingError as error:
         return SharingSource(written, error=error)
 
 
+def split_maps(sharing: object) -> tuple[object, Mapping[str, FileMap] | None]:
+    """A spec as it is written, and the maps that a saved config or a checkpoint's hparams hold beside its keys.
+
+    None where they hold none: then this is what a user wrote.
+
+    Raises:
+        ConfigError: the maps are damaged.
+    """
+    if isinstance(sharing, SharingSource):
+        return sharing, sharing.maps
+    if not isinstance(sharing, Mapping) or MAPS_KEY not in sharing:
+        return cast("object", sharing), None
+    content = cast("Mapping[str, Any]", sharing)
+    return {key: value for key, value in content.items() if key != MAPS_KEY}, read_maps(content[MAPS_KEY])
+
+
 def _serialize(source: SharingSource) -> Any:
-    return source.written if source.spec is None or source.spec.problems else spec_to_data(source.spec)
+    if source.spec is None or source.spec.problems:
+        return source.written
+    content = dict(spec_to_data(source.spec))
+    return {**content, MAPS_KEY: write_maps(source.maps)} if source.maps else content
 
 
 register_type(SharingSource, serializer=_serialize, deserializer=_deserialize, fail_already_registered=False)

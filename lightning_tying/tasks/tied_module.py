@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
@@ -19,6 +18,7 @@ from lightning_tying.algebra.kept_maps import use_maps
 from lightning_tying.api import tie, verify
 from lightning_tying.errors import ConfigError, SpecError, TieBroken
 from lightning_tying.lowering.checkpoint import refuse_conflicts
+from lightning_tying.lowering.initial.whitening import weights_follow
 from lightning_tying.lowering.plan import Plan
 from lightning_tying.lowering.state import find_tied
 from lightning_tying.spec.dumper import dump_spec, spec_to_data
@@ -26,7 +26,7 @@ from lightning_tying.spec.schema import SharingSpec
 from lightning_tying.tasks.kept_maps import MAPS_KEY, check_maps, find_maps, read_maps, write_maps
 from lightning_tying.tasks.load_weights import load_weights
 from lightning_tying.tasks.penalized_step import add_penalty
-from lightning_tying.tasks.sharing_source import Sharing, read_sharing
+from lightning_tying.tasks.sharing_source import Sharing, read_sharing, split_maps
 
 if TYPE_CHECKING:
     from lightning.pytorch import LightningModule as Base
@@ -55,7 +55,7 @@ class TiedModule(Base):
     _build_network: Callable[[], nn.Module] | None = None
     _init_from: Path | str | None = None
     _network_ready: bool = False
-    _kept_maps: Mapping[str, FileMap] = MappingProxyType({})
+    _kept_maps: Mapping[str, FileMap] | None = None
 
     def tie_network(
         self,
@@ -76,10 +76,8 @@ class TiedModule(Base):
             SpecError: the spec is wrong or does not fit the network.
             ConfigError: a file is missing, or the weights do not fit the network.
         """
-        if isinstance(sharing, Mapping) and MAPS_KEY in sharing:  # hparams of a checkpoint
-            self._kept_maps = read_maps(sharing[MAPS_KEY])
-            sharing = {key: value for key, value in sharing.items() if key != MAPS_KEY}
-        self._tied_spec = None if sharing is None else read_sharing(sharing)
+        content, self._kept_maps = split_maps(sharing)  # hparams of a checkpoint and saved configs bring maps along
+        self._tied_spec = None if content is None else read_sharing(cast(Sharing, content))
         if build is not None and self._tied_spec is not None and self._tied_spec.problems:
             raise SpecError(self._tied_spec.problems)  # the network that would show more is not there yet
         self._refuse_conflicts()
@@ -170,7 +168,7 @@ class TiedModule(Base):
         if self._init_from is not None and not on_meta:
             load_weights(self.tied_network, Path(self._init_from))
         if self._tied_spec is not None:
-            with use_maps(self._kept_maps):
+            with use_maps(self._kept_maps or {}), weights_follow(self._kept_maps is not None):
                 tie(self.tied_network, self._tied_spec)
             self._remember_spec()
             add_penalty(self)
@@ -185,12 +183,20 @@ class TiedModule(Base):
     @property
     def _maps(self) -> Mapping[str, FileMap]:
         """The maps of the plan; before there is one, those that a checkpoint's hparams brought."""
-        return self._kept_maps if self.plan is None else find_maps(self.plan.graph)
+        return (self._kept_maps or {}) if self.plan is None else find_maps(self.plan.graph)
+
+    @property
+    def _needs_files(self) -> bool:
+        """Whether the spec names files, which need not be there where a checkpoint is loaded."""
+        if self.plan is None:
+            return self._kept_maps is not None
+        inits = (group.policy.init for group in self.plan.graph.groups)
+        return bool(self._maps) or any(init.kind == "svd_joint" and init.arguments for init in inits)
 
     def _remember_spec(self) -> None:
         """Write the content of the spec and its maps into hparams, so that `load_from_checkpoint` needs no file."""
         content: dict[str, Any] | None = None if self._tied_spec is None else dict(spec_to_data(self._tied_spec))
-        if content is not None and self._maps:
+        if content is not None and self._needs_files:
             content[MAPS_KEY] = write_maps(self._maps)
         kept: dict[str, Any] = {"sharing": content}
         if "init_from" in self.hparams:

@@ -6,11 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
 from lightning_tying.cli import main
 from lightning_tying.commands.examples import find_configs
 from lightning_tying.commands.run import print_resume
+from lightning_tying.models import ConvNet
 from lightning_tying.spec.loader import load_spec
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -96,6 +98,30 @@ def test_plan_takes_overrides_and_another_spec(tmp_path: Path, capsys: pytest.Ca
     text = capsys.readouterr().out
     assert "table  [8000, 64]" in text
     assert "head.weight -> embed.weight" in text
+
+
+def test_plan_with_values_names_the_ten_sites_that_start_farthest(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["plan", "--config", str(CONFIGS / "train" / "digits_templates.yaml"), "--values"]
+    assert main(arguments) == 0
+    head, _, tail = capsys.readouterr().out.partition("initial values, ")
+    assert head.rstrip().endswith("% saved)")
+    assert tail.startswith("‖site − value‖ / ‖site‖: 22 sites compared, the worst 10\n") and tail.count("weight") == 10
+    assert main([*arguments, "--format=json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["initial_values"]["distances"]) == 22
+
+
+def test_plan_with_values_starts_from_trained_weights(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    network = ConvNet(channels=1, classes=10, width=4, stages=1, blocks=2)
+    for name, parameter in network.named_parameters():
+        if name.endswith(("conv1.weight", "conv2.weight")):
+            torch.nn.init.ones_(parameter)  # they are all alike, so sharing one loses nothing
+    torch.save(network.state_dict(), tmp_path / "trained.pt")
+    sizes = [f"--model.network.init_args.{name}" for name in ("width=4", "stages=1", "blocks=2")]
+    arguments = ["plan", "--config", str(CONFIGS / "train" / "digits.yaml"), *sizes, "--values"]
+    assert main([*arguments, f"--init_from={tmp_path / 'trained.pt'}"]) == 0
+    assert "initial values: 4 sites compared, each keeps what it was" in capsys.readouterr().out
+    assert main(arguments) == 0
+    assert "4 sites compared, the worst 3" in capsys.readouterr().out
 
 
 def test_plan_of_a_run_without_sharing_says_so(capsys: pytest.CaptureFixture[str]) -> None:

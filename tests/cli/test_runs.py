@@ -23,6 +23,10 @@ TINY = {
     "translation": ["--data.languages=[de]", "--data.vocabulary_size=400", "--model.network.init_args.dim=16",
                     "--model.network.init_args.depth=1", "--model.network.init_args.hidden=32",
                     "--model.network.init_args.heads=2", "--data.batch_size=4", "--data.length=16"],
+    "relaxed_lm": ["--data.languages=[en,de]", "--data.vocabulary_size=400", "--data.length=32", "--let=r=2",
+                   "--model.network.init_args.dim=16", "--model.network.init_args.depth=4",
+                   "--model.network.init_args.heads=2"],
+    "digits_templates": ["--model.network.init_args.width=4", "--model.network.init_args.stages=2"],
     "digits": ["--model.network.init_args.width=4", "--model.network.init_args.stages=2"],
 }  # fmt: skip
 
@@ -134,3 +138,33 @@ def test_ctrl_c_saves_and_tells_how_to_resume(
     )
     assert done.returncode == 0, done.stderr
     assert torch.load(checkpoint, weights_only=True)["global_step"] == step + 2
+
+
+SHIFTED = """
+version: 1
+share:
+  - {sites: "{m}.weight", equals: "rows(T, 'maps/{m}.json')", where: "m == 'head'"}
+"""
+
+
+def test_a_saved_config_brings_its_maps_along(run: Run, tmp_path: Path) -> None:
+    spec = tmp_path / "specs" / "shifted.yaml"
+    (spec.parent / "maps").mkdir(parents=True)
+    spec.write_text(SHIFTED)
+    table = spec.parent / "maps" / "head.json"
+    table.write_text(json.dumps([0, 1, 2, 3, 4, 0, 1, 2, 3, 4]))
+    base = ["--config", str(CONFIGS / "digits.yaml"), *TINY["digits"], "--model.sharing", str(spec)]
+    stop = ["--trainer.limit_val_batches=1", "--trainer.max_steps"]
+    first = run("fit", *base, "--trainer.default_root_dir=out/one", *stop, "2")
+    assert first.returncode == 0, first.stderr
+    table.unlink()
+    saved = ["--config", str(tmp_path / "out" / "one" / "config.yaml")]
+    again = run("fit", *saved, "--trainer.default_root_dir=out/two", "--ckpt_path=out/one/last.ckpt", *stop, "3")
+    assert again.returncode == 0, again.stderr
+    assert "step 3/3" in again.stderr + again.stdout
+    one, two = (json.loads((tmp_path / "out" / name / "sharing.json").read_text()) for name in ("one", "two"))
+    (before,), (after,) = one["plan"]["graph"]["derived"], two["plan"]["graph"]["derived"]
+    assert before["expression"] == after["expression"] and one["savings"] == two["savings"]
+    tested = run("test", "--config", str(tmp_path / "out" / "two" / "config.yaml"), "--trainer.limit_test_batches=1")
+    assert tested.returncode == 0, tested.stderr
+    assert "checkpoint: out/two/" in tested.stderr  # not the one that the training went on from

@@ -13,6 +13,7 @@ import yaml
 from torch import nn
 from torch.nn.utils.parametrizations import weight_norm
 
+from lightning_tying import tie
 from lightning_tying.errors import SpecError
 from lightning_tying.graph.inventory import take_inventory
 from lightning_tying.passes.pipeline import plan_graph
@@ -58,6 +59,12 @@ def half_frozen() -> nn.Module:
     return module
 
 
+def sparse_layout() -> nn.Module:
+    module = nn.Module()
+    module.weight = nn.Parameter(torch.eye(4).to_sparse())
+    return module
+
+
 MODELS: Mapping[str, Callable[[], nn.Module]] = {
     "plain": plain,
     "inside_network": inside_network,
@@ -65,6 +72,8 @@ MODELS: Mapping[str, Callable[[], nn.Module]] = {
     "weight_norm": lambda: with_module("fc", lambda: weight_norm(nn.Linear(4, 4))),
     "lazy": lambda: with_module("lazy", lambda: nn.LazyLinear(4)),
     "quantized": lambda: with_module("q", lambda: trees.tree({"weight": [4]}, dtypes={"weight": torch.uint8})),
+    "float8": lambda: with_module("q", lambda: trees.tree({"weight": [4, 4]}, dtypes={"weight": torch.float8_e5m2})),
+    "sparse_layout": lambda: with_module("q", sparse_layout),
     "mixed_dtypes": lambda: replace_embeddings(nn.Embedding(9, 4), nn.Linear(4, 9, dtype=torch.bfloat16)),
     "two_devices": lambda: replace_embeddings(nn.Embedding(9, 4), nn.Linear(4, 9, device="meta")),
     "sparse": lambda: replace_embeddings(nn.Embedding(9, 4, sparse=True), nn.Linear(4, 9)),
@@ -102,6 +111,37 @@ def test_the_mistake_is_told(row: Mapping[str, Any], tmp_path: Path) -> None:
 
     told = [(problem.code, problem.location.line, problem.text) for problem in caught.value.problems]
     assert told == [(row["number"], row["line"], row["message"])]
+
+
+def describe(module: nn.Module) -> object:
+    """Everything of a module that tying changes: its tensors, modules, classes, attributes and hooks."""
+    tensors = [(name, id(parameter)) for name, parameter in module.named_parameters(remove_duplicate=False)]
+    parts = [
+        (
+            name,
+            id(part),
+            type(part),
+            {key: len(held) if isinstance(held, dict) else 0 for key, held in vars(part).items()},
+        )
+        for name, part in module.named_modules(remove_duplicate=False)
+    ]
+    return tensors, parts
+
+
+@pytest.mark.parametrize("row", ROWS, ids=[f"{row['number']}-{i}" for i, row in enumerate(ROWS)])
+def test_a_refused_spec_changes_nothing(row: Mapping[str, Any], tmp_path: Path) -> None:
+    module = trees.table_model("cpu") if row.get("model", "plain") == "plain" else MODELS[row["model"]]()
+    write_maps(row, tmp_path / "maps")
+    (tmp_path / "spec.yaml").write_text(write_spec(row), encoding="utf-8")
+    before, random = describe(module), torch.get_rng_state()
+    versions = [parameter._version for parameter in module.parameters()]
+
+    with pytest.raises(SpecError, match=f"spec.yaml:{row['line']}: "):
+        tie(module, tmp_path / "spec.yaml")
+
+    assert describe(module) == before
+    assert [parameter._version for parameter in module.parameters()] == versions  # no value was written
+    assert torch.equal(torch.get_rng_state(), random)
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row["number"] in {"25", "26", "28", "31", "32"}])

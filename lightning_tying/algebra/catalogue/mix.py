@@ -88,16 +88,22 @@ class Mix(Transform):
     def solve_joint(
         self, targets: Sequence[Tensor], shapes: Shapes, whitening: Tensor | None
     ) -> tuple[Tensor, Sequence[Tensor]] | None:
-        """The right singular vectors of the stacked sites as templates; none where the coefficients are not free."""
-        del shapes
+        """The right singular vectors of the stacked sites as templates.
+
+        None where the coefficients are not free, or a block ends inside a row whose inputs are whitened.
+        """
+        value = whole(shapes.value)
         if self.softmax or self.top is not None:
             return None
-        if self.block is not None:
-            stack = torch.cat([target.reshape(-1, self.block) for target in targets])
-            coefficients, templates = split_stack(stack, self.k)
-            counts = [target.numel() // self.block for target in targets]
-            return templates, split_rows(coefficients, counts)
-        whitened = targets if whitening is None else [target @ whitening.to(target) for target in targets]
-        coefficients, templates = split_stack(torch.stack([target.reshape(-1) for target in whitened]), self.k)
-        found = templates.reshape(self.k, *targets[0].shape)
-        return found if whitening is None else unwhiten(found, whitening), coefficients.unbind()
+        cells = prod(value) if self.block is None else self.block
+        if whitening is not None:
+            if cells % len(whitening):
+                return None
+            targets = [target.reshape(-1, len(whitening)) @ whitening.to(target) for target in targets]
+        coefficients, templates = split_stack(torch.cat([target.reshape(-1, cells) for target in targets]), self.k)
+        if whitening is not None:
+            templates = unwhiten(templates.reshape(-1, len(whitening)), whitening)
+        if self.block is None:
+            return templates.reshape(self.k, *value), coefficients.unbind()
+        counts = [target.numel() // cells for target in targets]
+        return templates.reshape(self.k, cells), split_rows(coefficients, counts)

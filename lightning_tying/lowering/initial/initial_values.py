@@ -104,15 +104,21 @@ class _Settling:
 
     def solve(self) -> None:
         """Settle the others, in the order of section 8 of the language reference."""
-        plain = all(group.is_plain for group in self._graph.groups)
+        open_groups = [group for group in self._graph.groups if self._is_open(group)]
+        if not open_groups:
+            return
         reader = SiteReader(self._graph, self._parameters)
-        for group in self._graph.groups if plain else order_groups(self._graph):
-            if group.name in self.settled or group.name in self._waiting:
+        plain = all(group.is_plain for group in open_groups)
+        for group in open_groups if plain else order_groups(self._graph):
+            if not self._is_open(group):
                 continue
             if group.policy.init.kind == "svd_joint":
                 self._solve_joint(group, reader)
             if group.name not in self.settled:
                 self._solve_alone(group, reader)
+
+    def _is_open(self, group: SharingGroup) -> bool:
+        return group.name not in self.settled and group.name not in self._waiting
 
     def _solve_joint(self, group: SharingGroup, reader: SiteReader) -> None:
         found = solve_joint(group, self._joint[group.name], reader.read, self.settled, self._folder) or {}

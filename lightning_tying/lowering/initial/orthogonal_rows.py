@@ -1,4 +1,4 @@
-"""A graph in; the coefficients of all that mix the same tensors, as rows of orthogonal matrices, out."""
+"""A graph in; the coefficients of all that mix the same tensors, as rows of one orthogonal matrix, out."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 
 from lightning_tying.algebra.expression import Call, Expression, ParameterName
 from lightning_tying.graph.ir import SharingGraph
@@ -18,8 +18,8 @@ Shape = Sequence[int]
 def draw_orthogonal_rows(graph: SharingGraph) -> dict[ParameterName, Tensor]:
     """Draw every parameter whose init is `orthogonal_rows`.
 
-    Those that mix the same operand take their rows in model order from one orthogonal matrix, each of norm 1; where
-    there are more rows than columns, from several (Savarese & Maire 2019, section 3.1).
+    Those that mix the same operand are, in model order, the rows of one orthogonal matrix, each scaled to norm 1
+    (Savarese & Maire 2019, section 3.1). Of more rows than columns, the columns are what is orthogonal.
 
     Returns:
         Float32, on the CPU, by name.
@@ -44,13 +44,6 @@ def _draw_family(family: dict[ParameterName, Shape]) -> dict[ParameterName, Tens
     counts = [math.prod(shape[:-1]) for shape in family.values()]
     columns = next(iter(family.values()))[-1]
     generator = make_generator(str(next(iter(family))))
-    blocks = [_draw_block(columns, generator) for _ in range(math.ceil(sum(counts) / columns))]
-    matrix, start, found = torch.cat(blocks), 0, dict[ParameterName, Tensor]()
-    for (name, shape), count in zip(family.items(), counts, strict=True):
-        found[name] = matrix[start : start + count].reshape(tuple(shape))
-        start += count
-    return found
-
-
-def _draw_block(columns: int, generator: Generator) -> Tensor:
-    return nn.init.orthogonal_(torch.empty(columns, columns, dtype=torch.float32), generator=generator)
+    matrix = nn.init.orthogonal_(torch.empty(sum(counts), columns, dtype=torch.float32), generator=generator)
+    parts = torch.split(nn.functional.normalize(matrix, dim=1), counts)
+    return {name: part.reshape(tuple(shape)) for (name, shape), part in zip(family.items(), parts, strict=True)}

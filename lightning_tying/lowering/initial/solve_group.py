@@ -132,5 +132,5 @@ def _average(sources: Sequence[Tensor]) -> Tensor:
         return sources[0].detach().clone()
     total = widen(sources[0]).clone()
     for source in sources[1:]:
-        total += source.detach()
+        total += source.detach().to(total.dtype)  # float8 is not promoted
     return total / len(sources)

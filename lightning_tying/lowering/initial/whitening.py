@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import math
 import struct
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -13,7 +16,7 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from lightning_tying.errors import ApplyError
+from lightning_tying.errors import ApplyError, SharingWarning
 
 _DTYPES: Mapping[str, torch.dtype] = {
     "F64": torch.float64,
@@ -23,6 +26,19 @@ _DTYPES: Mapping[str, torch.dtype] = {
 }
 _HEADER = 100_000_000  # bytes; safetensors' own limit
 _RIDGE = (0.0, 1e-10, 1e-8, 1e-6, 1e-4)  # of the mean of the diagonal; few samples leave directions without any input
+
+
+_weights_follow: ContextVar[bool] = ContextVar("weights_follow", default=False)
+
+
+@contextmanager
+def weights_follow(follow: bool) -> Generator[None]:
+    """Do without calibration files that are gone, where the values of a checkpoint take the place of what is solved."""
+    token = _weights_follow.set(follow)
+    try:
+        yield
+    finally:
+        _weights_follow.reset(token)
 
 
 def read_whitening(file: str, sites: Sequence[str], width: int, folder: Path | None = None) -> Tensor:
@@ -35,11 +51,15 @@ def read_whitening(file: str, sites: Sequence[str], width: int, folder: Path | N
         folder: what the path is relative to; None for the working directory.
 
     Returns:
-        L, float64, lower triangular, on the CPU.
+        L, float64, lower triangular, on the CPU; the identity inside `weights_follow` where the file is gone.
 
     Raises:
         ApplyError: there is no such file, it cannot be read, or it does not have what is asked for.
     """
+    if _weights_follow.get() and not ((folder or Path()) / file).is_file():
+        text = f"{file} is not there, so svd_joint did without it; the checkpoint's values take the place of its own."
+        warnings.warn(text, SharingWarning, stacklevel=2)
+        return torch.eye(width, dtype=torch.float64)
     opened = _open_file((folder or Path()) / file, file)
     total = torch.zeros(width, width, dtype=torch.float64)
     for site in sites:
@@ -60,7 +80,7 @@ class _File:
 def _open_file(path: Path, name: str) -> _File:
     if not path.is_file():
         beside = sorted(each.name for each in path.parent.glob("*.safetensors")) if path.parent.is_dir() else []
-        hint = f" Beside it: {', '.join(beside[:8])}." if beside else ""
+        hint = f" Beside it: {', '.join(beside[:8])}." if beside else " A path is relative to the spec's file."
         raise ApplyError(f"{name} does not exist (svd_joint).{hint}")
     size = path.stat().st_size
     try:

@@ -20,7 +20,13 @@ from lightning_tying.lowering.resolve import own_modules, own_parameters
 from lightning_tying.lowering.runtime.class_record import ClassRecord, find_record, is_ours, record_entry
 from lightning_tying.lowering.runtime.output_side import is_conv1d, is_linear, run_conv1d, run_linear
 from lightning_tying.lowering.runtime.reader_scope import ReaderStyle, read_site, run_reader
-from lightning_tying.lowering.runtime.readers import casts_for_autocast, find_sites, own_sites, reads_in_fast_path
+from lightning_tying.lowering.runtime.readers import (
+    casts_for_autocast,
+    find_sites,
+    own_sites,
+    reads_in_fast_path,
+    reads_others,
+)
 from lightning_tying.lowering.runtime.recurrent import METHODS, drop_values
 from lightning_tying.lowering.runtime.site_parametrization import SiteParametrization, raise_assigned
 
@@ -38,7 +44,7 @@ def adopt_class(module: nn.Module) -> type:
     made = make_class(ClassRecord(stock, tuple(own_parameters(module))))
     for name in torch_names:
         setattr(made, name, vars(kind)[name])
-    module.__class__ = made
+    object.__setattr__(module, "__class__", made)  # nn.Module's looks whether it is a parameter or a module first
     return made
 
 
@@ -52,6 +58,12 @@ def restore_class(module: nn.Module) -> None:
 def make_class(record: ClassRecord) -> type:
     """A subclass of the user's class, with its name."""
     stock = record.stock
+    return type(stock.__name__, (stock,), _make_namespace(stock) | record_entry(record))
+
+
+@lru_cache(maxsize=256)
+def _make_namespace(stock: type) -> dict[str, object]:
+    """What all our subclasses of one class have alike."""
     namespace: dict[str, object] = {
         "__module__": stock.__module__,
         "__qualname__": stock.__qualname__,
@@ -61,11 +73,10 @@ def make_class(record: ClassRecord) -> type:
         "__delattr__": _make_delete(stock),
         "__reduce_ex__": _reduce,
         "__deepcopy__": _copy,
-        **record_entry(record),
     }
     if issubclass(stock, nn.RNNBase):
         namespace.update(METHODS)
-    return type(stock.__name__, (cast(type, stock),), namespace)
+    return namespace
 
 
 @lru_cache(maxsize=1024)
@@ -101,6 +112,7 @@ def _make_forward(stock: type[Any]) -> Callable[..., Any]:
     run: Any = run_linear if is_linear(stock) else run_conv1d if is_conv1d(stock) else None
     recurrent = issubclass(stock, nn.RNNBase)
     in_fast_path = reads_in_fast_path(stock)
+    sites_of = find_sites if reads_others(stock) else own_sites
     style = ReaderStyle(casts=casts_for_autocast(stock), records=not in_fast_path)
 
     def forward(self: nn.Module, *arguments: Any, **keywords: Any) -> Any:
@@ -109,7 +121,7 @@ def _make_forward(stock: type[Any]) -> Callable[..., Any]:
             result = call(self, *arguments, **keywords)
         else:
             try:
-                result = run_reader(style, find_sites(self), call, self, *arguments, **keywords)
+                result = run_reader(style, sites_of(self), call, self, *arguments, **keywords)
             except BaseException:
                 if recurrent:
                     drop_values(self)

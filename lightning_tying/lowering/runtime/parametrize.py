@@ -11,6 +11,7 @@ from lightning_tying.errors import ApplyError
 from lightning_tying.lowering.resolve import own_modules, own_parameters, walk_modules
 from lightning_tying.lowering.runtime.class_record import find_record, is_ours
 from lightning_tying.lowering.runtime.derived_class import adopt_class, restore_class, site_property
+from lightning_tying.lowering.runtime.fresh_module import make_module_dict
 from lightning_tying.lowering.runtime.readers import find_sites, own_sites, reads_others
 from lightning_tying.lowering.runtime.recurrent import rebuild_flat_weights
 from lightning_tying.lowering.runtime.site_parametrization import SiteParametrization
@@ -35,7 +36,7 @@ def parametrize_site(module: nn.Module, name: str, value: SiteValue) -> None:
     kind = adopt_class(module)
     held = own_modules(module).get("parametrizations")
     if held is None:
-        held = own_modules(module)["parametrizations"] = nn.ModuleDict()
+        held = own_modules(module)["parametrizations"] = make_module_dict()
     value.__dict__["training"] = module.training
     site = SiteParametrization(name, value)
     del own_parameters(module)[name]
@@ -89,7 +90,7 @@ def install_readers(root: nn.Module) -> None:
 
     To be called when all sites below `root` are parametrized; calling it again changes nothing.
     """
-    for _, module in walk_modules(root):
+    for _, module in walk_modules(root, computed=False):
         if reads_others(type(module)) and find_sites(module):
             adopt_class(module)
 

@@ -48,7 +48,7 @@ class _Thread(threading.local):
     def __init__(self) -> None:
         self.entries: dict[int, _Entry] = {}
         self.recorder: Recorder | None = None
-        self.cached: dict[int, dict[_Key, _Held]] = {}
+        self.cached: dict[int, dict[tuple[bool, bool], Tensor]] = {}
 
 
 _THREAD = _Thread()
@@ -84,7 +84,10 @@ def run_reader(
         arguments: of the call.
         keywords: of the call.
     """
-    thread, pack = _THREAD, foreign_pack()
+    thread = _THREAD
+    if thread.cached and not torch.is_grad_enabled() and all(id(site) in thread.cached for site in sites):
+        return forward(*arguments, **keywords)  # nothing to open: `cache_values` holds all that is read
+    pack = foreign_pack()
     entries = thread.entries
     opened: list[tuple[int, _Entry | None]] = []
     for site in sites:
@@ -108,15 +111,17 @@ def run_reader(
 def read_site(site: SiteParametrization, base: bool = False) -> Tensor:
     """The value of a site; in a scope it may be a view of a shared parameter, outside it never is."""
     thread = _THREAD
+    if thread.cached and not torch.is_grad_enabled():
+        cache = thread.cached.get(id(site))
+        if cache is not None:
+            return _read_cached(cache, site, base)
     entry = thread.entries.get(id(site))
-    cache = thread.cached.get(id(site)) if thread.cached and not torch.is_grad_enabled() else None
-    if entry is not None and entry.pack is foreign_pack():
-        held = _look_up(entry.values if cache is None else cache, site, base, entry.casts)
-        if held.recipe is not None and thread.recorder is not None:
-            thread.recorder.add(held.value, held.recipe)
-        return held.value
-    value = site(base) if cache is None else _look_up(cache, site, base, False).value
-    return _own_memory(value, site)
+    if entry is None or entry.pack is not foreign_pack():
+        return _own_memory(site(base), site)
+    held = _look_up(entry.values, site, base, entry.casts)
+    if held.recipe is not None and thread.recorder is not None:
+        thread.recorder.add(held.value, held.recipe)
+    return held.value
 
 
 def is_cached(site: SiteParametrization) -> bool:
@@ -151,6 +156,15 @@ def _record(thread: _Thread, forward: Callable[..., Any], arguments: Sequence[An
     finally:
         thread.recorder = outer
         recorder.recipes.clear()
+
+
+def _read_cached(cache: dict[tuple[bool, bool], Tensor], site: SiteParametrization, base: bool) -> Tensor:
+    """The value that `cache_values` holds, in memory of its own; parameters do not change meanwhile."""
+    key = base, torch.is_inference_mode_enabled()  # a tensor of one mode is not always taken in the other
+    value = cache.get(key)
+    if value is None:
+        value = cache[key] = _own_memory(site(base), site)
+    return value
 
 
 def _look_up(values: dict[_Key, _Held], site: SiteParametrization, base: bool, casts: bool) -> _Held:

@@ -10,6 +10,7 @@ from torch.nn.utils.parametrize import ParametrizationList
 
 from lightning_tying.errors import ApplyError
 from lightning_tying.lowering.resolve import own_modules
+from lightning_tying.lowering.runtime.fresh_module import initialize
 from lightning_tying.lowering.runtime.site_value import SiteValue
 
 
@@ -24,7 +25,7 @@ class SiteParametrization(ParametrizationList):
     tensor_name: str
 
     def __init__(self, name: str, value: SiteValue) -> None:
-        nn.Module.__init__(self)  # torch's own would ask the value for an inverse and compute it to check it
+        initialize(self)  # torch's own would ask the value for an inverse and compute it to check it
         # All at once, since nn.Module looks through its registers for each attribute; the first three are torch's.
         self.__dict__.update(unsafe=True, is_tensor=False, ntensors=0, tensor_name=name)
         self.__dict__["training"] = value.training

@@ -11,11 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from lightning_tying.algebra.expand import expand
-from lightning_tying.algebra.expression import Expression, SlotName, name_slots
+from lightning_tying.algebra.expression import Expression, SlotName
 from lightning_tying.algebra.primitives.gradients import scale_gradient
 from lightning_tying.algebra.primitives.node import Inputs, Node
 from lightning_tying.lowering.resolve import own_parameters
 from lightning_tying.lowering.runtime.autograd_state import autocasts
+from lightning_tying.lowering.runtime.fresh_module import initialize
 from lightning_tying.lowering.runtime.output_terms import SplitValue, split_value
 
 _RECORD = "_lightning_tying_value"  # two attributes for all: any other name may be the name of a slot
@@ -76,14 +77,14 @@ class SiteValue(nn.Module):
         dtype: torch.dtype,
         keep: bool = False,
     ) -> None:
-        super().__init__()
-        slots = name_slots(expression)
+        initialize(self)
+        slots = expression.slots
         names = tuple([slot.name for slot in slots])
         record = _Record(expression, slots, names, tuple(factors), _is_plain(factors), dtype, keep)
         # Neither slots nor this are set by attribute: a slot may be called as an attribute of nn.Module is.
         own_parameters(self).update(zip(names, parameters, strict=True))
         self.__dict__[_RECORD] = record
-        self.__dict__[_PROGRAMS] = _make_programs(expression, slots)
+        self.__dict__[_PROGRAMS] = None
         self.prepare()
 
     @property
@@ -158,7 +159,10 @@ class SiteValue(nn.Module):
         return self._compute(scaled, base)
 
     def prepare(self) -> None:
-        """Make fixed maps for the device that the slots are on; nothing on meta."""
+        """Make programs, and fixed maps for the device that the slots are on, so that a trace finds them there.
+
+        Nothing on meta: most modules there are only planned, and a value that is wanted makes its programs itself.
+        """
         first = self.parameters_read()[0]
         if first.device.type != "meta":
             self._programs.whole.prepare(first.device, first.dtype)
@@ -195,7 +199,7 @@ class SiteValue(nn.Module):
     def __setstate__(self, state: Mapping[str, Any]) -> None:
         base: Any = super()
         base.__setstate__(dict(state))
-        self.__dict__[_PROGRAMS] = _make_programs(self._record.expression, self._record.slots)
+        self.__dict__[_PROGRAMS] = None
         self.prepare()
 
     def extra_repr(self) -> str:
@@ -207,11 +211,21 @@ class SiteValue(nn.Module):
 
     @property
     def _programs(self) -> _Programs:
+        if torch.compiler.is_compiling() or self.__dict__[_PROGRAMS] is None:
+            self._have_programs()
         return self.__dict__[_PROGRAMS]
+
+    def _have_programs(self) -> None:
+        """Make them unless they are there; a trace runs this and does not look inside."""
+        if self.__dict__[_PROGRAMS] is None:
+            self.__dict__[_PROGRAMS] = _make_programs(self._record.expression, self._record.slots)
+
+    # What torch.compiler.assume_constant_result does, without the second that its import takes.
+    _have_programs._dynamo_marked_constant = True  # pyright: ignore[reportFunctionMemberAccess]
 
 
 def _is_plain(factors: Sequence[float]) -> bool:
-    return all(factor == 1 for factor in factors)
+    return factors.count(1) == len(factors)
 
 
 def _make_programs(expression: Expression, slots: tuple[SlotName, ...]) -> _Programs:

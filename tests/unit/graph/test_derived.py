@@ -269,3 +269,19 @@ def test_every_site_at_once() -> None:
 
     assert sum(group.meta.numel for group in graph.groups) == trees.count(trees.table_model()) + 9
     assert not graph.private
+
+
+def test_an_argument_that_has_its_default_is_as_if_it_were_left_out() -> None:
+    inventory = take_inventory(nn.Sequential(nn.Linear(4, 4)))
+    pairs = {
+        "normalize(W, dim=0)": "normalize(W)",
+        "roll(W, dim=0, n=1)": "roll(W, 1)",
+        "hashed(W, sign=True, chunk=2)": "hashed(W, 0, 2)",
+    }
+    for long, short in pairs.items():
+        graphs = [
+            build_graph(load_spec({"share": [f"0.weight = {text}"], "parameters": shape}), inventory)
+            for text in (long, short)
+            for shape in [{"W": {"shape": [5]}} if "hashed" in text else {}]
+        ]
+        assert graphs[0] == graphs[1]

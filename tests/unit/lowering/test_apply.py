@@ -197,3 +197,15 @@ def test_training_is_bit_identical_to_a_model_tied_by_hand(new_tower, spec, toke
         for part, name in (("up", "weight"), ("up", "bias"), ("norm", "weight"), ("norm", "bias")):
             setattr(hand.layers[layer][part], name, getattr(hand.layers[layer - 2][part], name))
     assert train(ours) == train(hand)
+
+
+@pytest.mark.parametrize(("init", "value"), [("first", 1.0), ("mean", 1.5), ("zeros", 0.0)])
+def test_aliases_of_a_dtype_that_torch_only_stores(init, value):
+    """float8 is promoted with no other dtype."""
+    module = nn.Module()
+    for name, number in (("a", 1.0), ("b", 2.0)):
+        values = torch.full((2, 2), number).to(torch.float8_e4m3fn)
+        module.register_parameter(name, nn.Parameter(values, requires_grad=False))
+    tie(module, {"share": [{"sites": "{n}", "equals": "W", "init": init}]})
+    assert module.a is module.b
+    assert torch.equal(module.a.float(), torch.full((2, 2), value))

@@ -77,8 +77,8 @@ def test_a_cached_view_is_not_handed_out() -> None:
     with torch.no_grad(), cache_values(layer):
         layer(torch.randn(1, 4))
         layer.weight.zero_()
-        assert torch.equal(layer.weight, before.t())
     assert torch.equal(shared, before)
+    assert torch.equal(layer.weight, before.t())
 
 
 def test_low_rank_is_added_once_too() -> None:

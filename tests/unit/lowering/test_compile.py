@@ -11,6 +11,7 @@ from torch._dynamo.testing import CompileCounterWithBackend
 from torch._subclasses import FakeTensorMode
 from torch.fx.experimental.proxy_tensor import make_fx
 
+import lightning_tying
 from lightning_tying.algebra.expression import Call, Read, Sum
 from lightning_tying.lowering.runtime.parametrize import install_readers
 from tests.derived import T, low_rank, mix, tie, turned, two_layers
@@ -124,3 +125,32 @@ def test_other_tracers() -> None:
     with FakeTensorMode():
         fake, _ = two_layers()
         fake(torch.randn(5, 6)).sum().backward()
+
+
+def tied_stack(value: str, device: str) -> nn.Module:
+    with torch.device(device):
+        net = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 8))
+    spec = {"share": [{"sites": ["0.weight", "2.weight"], "equals": value}], "parameters": {"P": {"shape": [16]}}}
+    if "P" not in value:
+        del spec["parameters"]
+    lightning_tying.tie(net, spec)
+    return net
+
+
+@pytest.mark.parametrize("value", ["W + low_rank(2)", "hashed(P)"])
+def test_a_module_on_meta_is_traced(value: str) -> None:
+    """Programs are made when they are first needed there, which may be inside a trace."""
+    compiled = torch.compile(tied_stack(value, "meta"), backend="eager", fullgraph=True)
+    assert compiled(torch.empty(3, 8, device="meta")).shape == (3, 8)
+
+
+@pytest.mark.parametrize("value", ["W + low_rank(2)", "hashed(P)"])
+def test_one_trace_after_weights_were_assigned_to_a_module_on_meta(value: str) -> None:
+    real, net = tied_stack(value, "cpu"), tied_stack(value, "meta")
+    net.load_state_dict(real.state_dict(), assign=True)
+    counter = CompileCounterWithBackend("eager")
+    compiled = torch.compile(net, backend=counter, fullgraph=True)
+    x = torch.randn(3, 8)
+    assert torch.equal(compiled(x), real(x))
+    assert torch.equal(compiled(x), net(x))
+    assert counter.frame_count == 1

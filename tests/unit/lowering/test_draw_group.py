@@ -1,4 +1,4 @@
-"""What is drawn for functions: each site keeps its own variance; coefficients are rows of orthogonal matrices."""
+"""What is drawn for functions: each site keeps its own variance; coefficients are rows of one orthogonal matrix."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lightning_tying.algebra.solve import compute_value
+from lightning_tying.lowering.initial.draw import make_generator
 from tests.unit.lowering.hand_graphs import add, call, draw_sites, make_graph, read, solve
 
 STD = 0.05
@@ -94,13 +95,14 @@ def test_matched_scales_keep_each_sites_variance():
     )
 
 
-def test_coefficients_are_rows_of_orthogonal_matrices():
+def test_coefficients_are_rows_of_one_orthogonal_matrix():
+    """Six rows of four: the columns are orthonormal before each row is scaled to norm 1."""
     graph = make_graph({f"a.{i}": mix((4, 5), i) for i in range(6)}, {"T": "normal", "mix.a": "orthogonal_rows"})
     _, values = solve(graph, draw_sites(graph))
-    rows = torch.stack([values[f"mix.a[{i}]"] for i in range(6)]).double()
-    torch.testing.assert_close(rows[:4] @ rows[:4].T, torch.eye(4).double(), atol=1e-6, rtol=0)
-    torch.testing.assert_close(rows[4:] @ rows[4:].T, torch.eye(2).double(), atol=1e-6, rtol=0)
-    assert not torch.allclose(rows[4], rows[0])
+    rows = torch.stack([values[f"mix.a[{i}]"] for i in range(6)])
+    matrix = torch.nn.init.orthogonal_(torch.empty(6, 4), generator=make_generator("mix.a[0]"))
+    torch.testing.assert_close(rows.norm(dim=1), torch.ones(6))
+    torch.testing.assert_close(rows, matrix / matrix.norm(dim=1, keepdim=True))
 
 
 def test_each_bank_has_its_own_matrix():
@@ -113,10 +115,10 @@ def test_each_bank_has_its_own_matrix():
 
 
 def test_coefficients_of_blocks_are_rows_too():
-    value = call("mix", (6, 4), read("V", 3, 4), own={"mix.a[0]": (6, 3)}, k=3, block=4)
+    value = call("mix", (6, 4), read("V", 9, 4), own={"mix.a[0]": (6, 9)}, k=9, block=4)
     graph = make_graph({"a": value}, {"V": "normal", "mix.a": "orthogonal_rows"})
     _, values = solve(graph, draw_sites(graph))
-    torch.testing.assert_close(values["mix.a[0]"][3:] @ values["mix.a[0]"][3:].T, torch.eye(3), atol=1e-5, rtol=0)
+    torch.testing.assert_close(values["mix.a[0]"] @ values["mix.a[0]"].T, torch.eye(6), atol=1e-5, rtol=0)
 
 
 def test_slices_have_fans_of_their_own():

@@ -31,6 +31,19 @@ def test_not_a_module(function, thing, spec):
         function(*arguments)
 
 
+@pytest.mark.parametrize("function", [tie, make_plan, discover, untie])
+def test_torchscript(function, spec):
+    scripted = torch.jit.script(nn.Sequential(nn.Linear(2, 2)))
+    arguments = (spec,) if function in (tie, make_plan) else ()
+    with pytest.raises(ApplyError, match=rf"Sequential is TorchScript.* Call {function.__name__} before torch\.jit"):
+        function(scripted, *arguments)
+
+
+def test_torchscript_inside(spec):
+    with pytest.raises(ApplyError, match=r"Linear is TorchScript"):
+        tie(nn.ModuleDict({"a": torch.jit.script(nn.Linear(2, 2))}), spec)
+
+
 def test_ddp(tower, spec, process_group):
     wrapped = nn.parallel.DistributedDataParallel(tower)
     for function, arguments in ((tie, (spec,)), (untie, ())):

@@ -39,3 +39,14 @@ def test_before_the_first_step_it_is_a_forecast():
     model = make_model()
     optimizer = torch.optim.AdamW(model.parameters())
     assert measure_savings(model, optimizer) == measure_savings(model)
+
+
+def test_a_shared_number_has_optimizer_state_like_any_other_parameter():
+    model = make_model()
+    spec = {"share": [{"sites": "0.bias", "equals": "scale(b)"}]}
+    predicted = report_savings(make_plan(model, spec))
+    tie(model, spec)
+    optimizer = torch.optim.AdamW(model.parameters())
+    model(torch.randn(2, 4)).sum().backward()
+    optimizer.step()
+    assert measure_savings(model, optimizer).after == predicted.after

@@ -9,10 +9,11 @@ import warnings
 import lightning.pytorch as pl
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
 from lightning_tying.algebra.map_files import read_map
-from lightning_tying.errors import ConfigError, SharingWarning, SpecError
+from lightning_tying.errors import ApplyError, ConfigError, SharingWarning, SpecError
 from lightning_tying.tasks.kept_maps import check_maps, find_maps, read_maps, write_maps
 from lightning_tying.tasks.sharing_source import read_sharing
 from lightning_tying.tasks.tied_module import TiedModule
@@ -114,3 +115,22 @@ def test_paths_are_relative_to_where_the_sharing_was_read(maps, tmp_path, monkey
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     assert all(len(find_maps(Module(source).plan.graph)) == 2 for source in sources)
+
+
+WHITENED = "svd_joint(whiten='inputs.safetensors')"
+CALIBRATED = {"share": [{"sites": "embed.{l}.weight", "equals": "basis(T[l], 2)", "init": WHITENED}]}
+
+
+def test_a_checkpoint_needs_no_calibration_file(maps, tmp_path, recwarn):
+    file = tmp_path / "inputs.safetensors"
+    save_file({f"embed.{lang}.weight": torch.eye(4).mul(2) for lang in ROWS}, file)
+    module = Module(CALIBRATED)
+    path = save(module, tmp_path / "one.ckpt")
+    file.unlink()
+    with pytest.raises(ApplyError, match=r"inputs\.safetensors does not exist"):
+        Module(CALIBRATED)
+    warnings.simplefilter("always", SharingWarning)
+    again = Module.load_from_checkpoint(path)
+    assert any("did without it" in str(warning.message) for warning in recwarn)
+    assert torch.equal(again.network.embed["en"].weight, module.network.embed["en"].weight)
+    assert Module.load_from_checkpoint(save(again, tmp_path / "two.ckpt")).plan == module.plan
