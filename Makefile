@@ -27,7 +27,7 @@ demo: $(STAMP)  ## Train the multilingual model, tied and untied, and write runs
 test: $(STAMP)  ## Run all tests.
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
-fuzz: $(STAMP)  ## Random specs against random modules, 100,000 of them (an hour on two cores).
+fuzz: $(STAMP)  ## Random specs against random modules, 100,000 of them (about half an hour on two cores).
 	HYPOTHESIS_PROFILE=fuzz FUZZ_CHUNKS=50 $(BIN)/python -m pytest -n 2 --dist worksteal -v tests/property/test_fuzz.py
 
 check: lint contracts types docs  ## Everything that reads the code without running it, and the docs.

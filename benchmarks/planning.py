@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import nn
@@ -56,12 +56,12 @@ def _llama() -> nn.Module:
     return root
 
 
-def _time_tie(make: Callable[[], nn.Module], spec: dict[str, list[object]], rounds: int) -> Timing:
+def _time_tie(make: Callable[[], nn.Module], spec: Mapping[str, object], rounds: int) -> Timing:
     """Seconds of applying a plan that has been made; a module can be tied once only."""
     seconds: list[float] = []
     for _ in range(rounds):
         module = make()
-        plan = make_plan(module, spec)
+        plan = make_plan(module, dict(spec))
         start = time.perf_counter()
         tie(module, plan)
         seconds.append(time.perf_counter() - start)

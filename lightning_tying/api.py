@@ -196,7 +196,7 @@ def _plan_for(module: nn.Module, spec: Source | Plan, *, strict: bool) -> Plan:
         return known
     inventory = take_inventory(module)
     if known.graph.sites:  # the module as it was when the plan was made: its own ties would look like the user's
-        inventory = replace(inventory, sites=known.graph.sites)
+        inventory = replace(inventory, sites=known.graph.sites, values=())
     return lower(plan_graph(written, inventory, strict=strict), written)
 
 

@@ -26,6 +26,7 @@ from lightning_tying.graph.parts import ParameterName
 from lightning_tying.graph.penalties import PenaltyReading, make_penalties, read_penalties
 from lightning_tying.graph.policies import Policies
 from lightning_tying.graph.report import Report, name_place
+from lightning_tying.graph.tied_inside import refuse_tied_inside
 from lightning_tying.graph.values import ValueReader
 from lightning_tying.graph.where import keep_where
 from lightning_tying.spec.expand_presets import expand_presets
@@ -84,6 +85,7 @@ def _make_graph(spec: SharingSpec, inventory: Inventory, report: Report) -> Shar
     binding = [entry for entry in entries if not is_penalty(entry.entry)]
     check_brought(binding, report)
     bindings = bind_sites(binding, inventory.sites, report)
+    refuse_tied_inside(bindings.values(), inventory.values, report)
     drafts = gather_drafts(bindings.values())
     policies = Policies(content.parameters)
     choose_inits(drafts, lambda draft: policies.find(draft).init, report)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -61,8 +62,10 @@ def _list_single(graph: GraphView, names: Mapping[ParameterName, ParameterName])
             rules.setdefault(use.site, {})[group.name] = use.grad
             if group.name in named and not use.slot:
                 yield use.site, EquationText(write_expression(Read(group.meta.shape, names[group.name])))
+    readers = Counter(derived.expression for derived in graph.derived)
     for derived in graph.derived:
-        text = write_expression(rename_parameters(derived.expression, names), derived.site)
+        alone = derived.site if readers[derived.expression] == 1 else ""  # two sites that read one delta need its index
+        text = write_expression(rename_parameters(derived.expression, names), alone)
         yield derived.site, EquationText(text, _choose_rule(derived, rules[derived.site]), derived.keep)
     for penalty in graph.penalties:
         text = write_expression(rename_parameters(penalty.expression, names), penalty.site)

@@ -50,13 +50,26 @@ def _find_misfit(group: SharingGroup, expressions: Mapping[str, Expression]) -> 
     init = group.policy.init
     calls = [_find_calls(expressions[use.site], group.name) for use in group.uses if use.site in expressions]
     functions = {call.function for found in calls for call in found}
-    if any(_has_fit(function, init.kind) for function in functions):
+    fitting = [call for found in calls for call in found if _has_fit(call.function, init.kind)]
+    bound = next((call for call in fitting if _has_bound_coefficients(call)), None)
+    if bound is not None and init.kind == "svd_joint":
+        kind = next(name for name, value in bound.arguments if name in ("softmax", "top") and value)
+        return (
+            f"init {init} needs coefficients that are free, and those of `{group.name}` are bound by `{kind}` in mix. "
+            "Write mean, first or another init."
+        )
+    if fitting:
         return None
     if group.uses[0].bare and init.kind != "match":
         return f"init {init} is for what a function brings, and `{group.name}` is read as it is. Write mean or first."
     known = " and ".join(_FITS[init.kind])
     reads = f"is read by {', '.join(sorted(functions))}" if functions else "is not"
     return f"init {init} is for {known}, and `{group.name}` {reads}. Write mean, first or another init."
+
+
+def _has_bound_coefficients(call: Call) -> bool:
+    """Whether an SVD cannot give what a mixture brings: a softmax, or all but some at zero."""
+    return call.function == "mix" and any(value for name, value in call.arguments if name in ("softmax", "top"))
 
 
 def _find_calls(expression: Expression, name: ParameterName) -> list[Call]:

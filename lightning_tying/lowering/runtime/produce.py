@@ -47,6 +47,8 @@ class _Produced(Function):
         twice = torch.is_grad_enabled()
         with torch.enable_grad():
             value = ctx.origin.compute(ctx.base)
+            if not value.requires_grad:  # `stop` around everything
+                return None, None, *(None for _ in parameters)
             found = iter(torch.autograd.grad(value, wanted, grads[0], create_graph=twice, allow_unused=True))
         return None, None, *(next(found) if parameter.requires_grad else None for parameter in parameters)
 

@@ -151,3 +151,14 @@ def test_on_meta_nothing_is_computed() -> None:
 
     assert outline(discover(module)) == outline(plan.graph)
     assert all(parameter.device == torch.device("meta") for parameter in module.parameters())
+
+
+def test_what_a_module_at_two_paths_brings_is_written_in_one_equation() -> None:
+    def make() -> nn.ModuleDict:
+        layer = nn.Linear(4, 4)
+        return nn.ModuleDict({"one": layer, "two": layer})
+
+    module = make()
+    plan = tie(module, {"share": ["one.weight = W + low_rank(2)"]})
+    found = discover(module)
+    assert make_plan(make(), found.to_spec()).graph.derived == plan.graph.derived

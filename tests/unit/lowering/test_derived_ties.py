@@ -5,7 +5,9 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+import re
 import warnings
+from typing import Any
 
 import pytest
 import torch
@@ -14,7 +16,7 @@ from torch.nn.utils import parametrizations, prune
 
 import lightning_tying.lowering.apply as applying
 from lightning_tying.api import get_plan, make_plan, tie, untie, verify
-from lightning_tying.errors import ApplyError, ConflictError, SharingWarning, TieBroken
+from lightning_tying.errors import ApplyError, ConflictError, SharingWarning, SpecError, TieBroken
 from lightning_tying.lowering.checkpoint import drop_aliases
 from lightning_tying.lowering.parameter_groups import parameter_groups
 from lightning_tying.lowering.plan import Alias, Parametrize, Plan
@@ -335,3 +337,33 @@ def test_two_paths_to_one_module():
     value = shared.weight.detach().clone()
     untie(module)
     assert torch.equal(module["b"].weight, value) and type(shared) is nn.Linear
+
+
+class TwoParts(nn.Module):
+    """Two parts that are tied by themselves before the whole is."""
+
+    def __init__(self, share: list[Any]) -> None:
+        super().__init__()
+        self.a, self.b = (nn.ModuleList(nn.Linear(4, 4) for _ in range(2)) for _ in range(2))
+        for part in (self.a, self.b):
+            tie(part, {"share": share})
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [
+        (["0.weight = W", "1.weight = t(W)"], "a.0.weight is read by a.1.weight, which is computed"),
+        (["0.weight = W + low_rank(1)", "1.weight = W"], "a.0.weight is computed by a spec"),
+    ],
+)
+def test_what_a_part_computes_is_not_bound_by_the_whole(share: list[Any], text: str) -> None:
+    whole = TwoParts(share)
+    before = {name: parameter for name, parameter in whole.named_parameters(remove_duplicate=False)}
+
+    with pytest.raises(SpecError, match=re.escape(text)):
+        tie(whole, {"share": ["{m:a|b}.0.weight = Z"]})
+
+    verify(whole)
+    after = dict(whole.named_parameters(remove_duplicate=False))
+    assert before.keys() == after.keys()
+    assert all(after[name] is parameter for name, parameter in before.items())

@@ -173,3 +173,11 @@ def test_frozen_families_do_not_train():
     assert all(parameter is not held.W for group in parameter_groups(net) for parameter in group["params"])
     net_loss(net, torch.randn(2, WIDTH)).backward()
     assert held.W.grad is None and held.low_rank_B.grad is not None
+
+
+def test_a_value_that_is_stopped_as_a_whole_has_no_gradient_in_a_backward_pass() -> None:
+    net = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4))
+    tie(net, {"share": ["0.weight = stop(tanh(V))"]})
+    net(torch.randn(3, 4)).sum().backward()
+    assert net.get_parameter("0.parametrizations.weight.0.V").grad is None
+    assert net[0].bias.grad is not None

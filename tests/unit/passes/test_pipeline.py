@@ -99,3 +99,12 @@ def test_a_pool_of_numbers_has_no_role() -> None:
     text = "share:\n  - {sites: '**', equals: hashed(pool)}\nparameters: {pool: {shape: [9]}}\n"
 
     assert warn(text, trees.tree(trees.encoder_decoder(9, 4, 8, 1, 1))) == []
+
+
+@pytest.mark.parametrize("bound", ["softmax=True", "top=2"])
+def test_an_svd_is_refused_where_the_coefficients_are_not_free(bound: str) -> None:
+    module = nn.Sequential(*(nn.Linear(4, 4) for _ in range(3)))
+    spec = {"share": [{"sites": "{l}.weight", "equals": f"mix(T, 3, {bound})", "init": {"T": "svd_joint"}}]}
+
+    with pytest.raises(SpecError, match=f"bound by `{bound.partition('=')[0]}`"):
+        plan_graph(load_spec(spec), take_inventory(module))

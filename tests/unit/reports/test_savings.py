@@ -169,3 +169,10 @@ def test_many_families_are_summed_up():
     plan = make_plan(model, {"share": [f"{i}.weight = 2 * W{i:02}" for i in range(20)]})
     rows = report_savings(plan).tables()[0].rows
     assert len(rows) == 13 and rows[-1] == ("8 more", "32 -> 32", "8", "32", "0")
+
+
+def test_what_adds_parameters_is_told_as_more():
+    module = nn.Linear(10, 10, bias=False)
+    adapted = {"preset": {"name": "lora", "over": "{m}", "rank": 1, "as": "base"}}
+    report = report_savings(make_plan(module, {"share": [adapted]}))
+    assert report.summary == "100 -> 120 parameters (20 % more)"
