@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lightning_tying.algebra.estimate import Estimate
 from lightning_tying.algebra.expand import expand
 from lightning_tying.algebra.expression import Argument, Call, Own, ParameterName, Read, Shape
-from lightning_tying.algebra.fit import fit_slots
+from lightning_tying.algebra.fits.estimate import Estimate
+from lightning_tying.algebra.fits.fit import fit_slots
 from lightning_tying.algebra.partial_shapes import Partial, Shapes, whole
 from lightning_tying.algebra.primitives.node import Inputs, Node
 from lightning_tying.algebra.registry import make_transform

@@ -15,7 +15,7 @@ from lightning_tying.algebra.primitives.projections import FastFood, SparseProdu
 from lightning_tying.algebra.primitives.ref import Ref
 from lightning_tying.errors import Location
 from lightning_tying.graph.ir import SharingGraph, SharingGroup
-from lightning_tying.graph.render_text import count_things
+from lightning_tying.graph.pictures.render_text import count_things
 from lightning_tying.lowering.plan import Plan
 from lightning_tying.spec.dumper import dump_spec
 from lightning_tying.spec.expand_presets import expand_presets

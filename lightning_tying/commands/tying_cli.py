@@ -15,7 +15,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveCon
 from torch import nn
 from typing_extensions import override
 
-from lightning_tying.algebra.kept_maps import use_maps
+from lightning_tying.algebra.maps.kept_maps import use_maps
 from lightning_tying.api import tie
 from lightning_tying.commands.checkpoint_file import check_checkpoint
 from lightning_tying.commands.predictions import print_predictions

@@ -7,28 +7,28 @@ from dataclasses import dataclass
 
 from lightning_tying.algebra.expression import FileMap
 from lightning_tying.errors import Problem, SpecError
-from lightning_tying.graph.arguments import Surroundings
-from lightning_tying.graph.bind import Anonymous, BoundEntry, BoundName, bind_sites
 from lightning_tying.graph.collector import pause_gc
-from lightning_tying.graph.declared_shapes import Declared, find_declared
-from lightning_tying.graph.derived import infer_expressions
 from lightning_tying.graph.discover import group_unbound
-from lightning_tying.graph.drafts import Draft, gather_drafts
-from lightning_tying.graph.finish import finish_graph
-from lightning_tying.graph.gradient_rules import GradientRules
-from lightning_tying.graph.inits import choose_init_sites, choose_inits
 from lightning_tying.graph.inventory import Inventory
 from lightning_tying.graph.ir import SharingGraph
-from lightning_tying.graph.match import Matcher
-from lightning_tying.graph.names import name_parameters
-from lightning_tying.graph.own_parameters import check_brought
+from lightning_tying.graph.matching.bind import Anonymous, BoundEntry, BoundName, bind_sites
+from lightning_tying.graph.matching.match import Matcher
+from lightning_tying.graph.matching.names import name_parameters
+from lightning_tying.graph.matching.where import keep_where
 from lightning_tying.graph.parts import ParameterName
-from lightning_tying.graph.penalties import PenaltyReading, make_penalties, read_penalties
-from lightning_tying.graph.policies import Policies
+from lightning_tying.graph.policies.drafts import Draft, gather_drafts
+from lightning_tying.graph.policies.finish import finish_graph
+from lightning_tying.graph.policies.inits import choose_init_sites, choose_inits
+from lightning_tying.graph.policies.policies import Policies
+from lightning_tying.graph.reading.arguments import Surroundings
+from lightning_tying.graph.reading.gradient_rules import GradientRules
+from lightning_tying.graph.reading.own_parameters import check_brought
+from lightning_tying.graph.reading.penalties import PenaltyReading, make_penalties, read_penalties
+from lightning_tying.graph.reading.tied_inside import refuse_tied_inside
+from lightning_tying.graph.reading.values import ValueReader
 from lightning_tying.graph.report import Report, name_place
-from lightning_tying.graph.tied_inside import refuse_tied_inside
-from lightning_tying.graph.values import ValueReader
-from lightning_tying.graph.where import keep_where
+from lightning_tying.graph.shapes.declared_shapes import Declared, find_declared
+from lightning_tying.graph.shapes.derived import infer_expressions
 from lightning_tying.spec.expand_presets import expand_presets
 from lightning_tying.spec.mistakes import Mistake
 from lightning_tying.spec.nearest import nearest_name

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from lightning_tying.errors import Problem
 from lightning_tying.graph.inventory import Inventory
-from lightning_tying.graph.match import Match, Matcher
-from lightning_tying.graph.names import name_parameters
+from lightning_tying.graph.matching.match import Match, Matcher
+from lightning_tying.graph.matching.names import name_parameters
 from lightning_tying.graph.report import Report
 from lightning_tying.spec.nodes import Refused
 from lightning_tying.spec.schema import Equation, SharingSpec

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from lightning_tying.algebra.expression import Read
+from lightning_tying.graph.files.rename import choose_names, rename_parameters
 from lightning_tying.graph.inventory import FoundSlot, FoundValue, Inventory
 from lightning_tying.graph.ir import SharingGraph
 from lightning_tying.graph.parts import (
@@ -19,7 +20,6 @@ from lightning_tying.graph.parts import (
     TensorMeta,
     Use,
 )
-from lightning_tying.graph.rename import choose_names, rename_parameters
 
 
 def discover_graph(inventory: Inventory) -> SharingGraph:

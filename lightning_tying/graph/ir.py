@@ -8,6 +8,8 @@ from functools import cached_property
 from typing import Literal
 
 from lightning_tying.errors import ConfigError, Problem
+from lightning_tying.graph.files.render_data import GraphData, graph_to_data, graph_to_json
+from lightning_tying.graph.files.to_spec import graph_to_spec
 from lightning_tying.graph.parts import (
     DerivedSite,
     ParameterName,
@@ -18,12 +20,10 @@ from lightning_tying.graph.parts import (
     TensorMeta,
     Use,
 )
-from lightning_tying.graph.render_data import GraphData, graph_to_data, graph_to_json
-from lightning_tying.graph.render_dot import graph_to_dot
-from lightning_tying.graph.render_html import graph_to_html
-from lightning_tying.graph.render_mermaid import graph_to_mermaid
-from lightning_tying.graph.render_text import graph_to_text
-from lightning_tying.graph.to_spec import graph_to_spec
+from lightning_tying.graph.pictures.render_dot import graph_to_dot
+from lightning_tying.graph.pictures.render_html import graph_to_html
+from lightning_tying.graph.pictures.render_mermaid import graph_to_mermaid
+from lightning_tying.graph.pictures.render_text import graph_to_text
 from lightning_tying.spec.schema import SharingSpec
 
 __all__ = [

@@ -8,8 +8,8 @@ from functools import cached_property
 from typing import Any, TypeAlias
 
 from lightning_tying.errors import ConfigError, Problem
+from lightning_tying.graph.files.read_data import graph_from_data
 from lightning_tying.graph.ir import SharingGraph
-from lightning_tying.graph.read_data import graph_from_data
 from lightning_tying.lowering.plan_content import check_content
 from lightning_tying.spec.dumper import spec_to_data
 from lightning_tying.spec.loader import load_spec

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from lightning_tying.errors import Problem
-from lightning_tying.graph.inits import SOLVED
 from lightning_tying.graph.ir import SharingGraph
 from lightning_tying.graph.parts import SharingGroup
+from lightning_tying.graph.policies.inits import SOLVED
 from lightning_tying.passes.group_sites import Reader, advise_policy, check_readers, find_odd_reader, find_place
 
 

@@ -11,7 +11,7 @@ from typing import Any, cast
 from lightning_tying.algebra.expression import Argument, Call, FileMap
 from lightning_tying.errors import ConfigError
 from lightning_tying.graph.ir import SharingGraph
-from lightning_tying.graph.map_files import check_map
+from lightning_tying.graph.reading.map_files import check_map
 from lightning_tying.spec.mistakes import Mistake
 
 MAPS_KEY = "maps"  # beside the keys of a spec, in hparams and checkpoints alone

@@ -14,7 +14,7 @@ from torch import nn
 from typing_extensions import override
 
 from lightning_tying.algebra.expression import FileMap
-from lightning_tying.algebra.kept_maps import use_maps
+from lightning_tying.algebra.maps.kept_maps import use_maps
 from lightning_tying.api import tie, verify
 from lightning_tying.errors import ConfigError, SpecError, TieBroken
 from lightning_tying.lowering.checkpoint import refuse_conflicts

@@ -12,7 +12,7 @@ import yaml
 from lightning_tying import SharingSpec, make_plan
 from lightning_tying.algebra.expression import FileMap
 from lightning_tying.errors import SpecError
-from lightning_tying.graph.map_files import check_map
+from lightning_tying.graph.reading.map_files import check_map
 from lightning_tying.models import DecoderLM, EncoderDecoder
 from lightning_tying.spec import dump_spec, load_spec
 from lightning_tying.spec.mistakes import Mistake

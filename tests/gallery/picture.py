@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from html import escape
 
-from lightning_tying.graph.fold import fold_fqns
 from lightning_tying.graph.ir import SharingGraph
 from lightning_tying.graph.parts import SharingGroup
+from lightning_tying.graph.pictures.fold import fold_fqns
 
 MOST = 9
 LETTER, LINE, PAD, GAP = 7.3, 30, 12, 120

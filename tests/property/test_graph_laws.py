@@ -11,9 +11,9 @@ from torch import nn
 from lightning_tying.errors import SpecError
 from lightning_tying.graph.build import build_graph
 from lightning_tying.graph.discover import discover_graph
+from lightning_tying.graph.files.read_data import graph_from_data
 from lightning_tying.graph.inventory import take_inventory
 from lightning_tying.graph.ir import SharingGraph
-from lightning_tying.graph.read_data import graph_from_data
 from lightning_tying.spec.loader import load_spec
 from tests import trees
 

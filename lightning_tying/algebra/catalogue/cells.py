@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import final
 
 from lightning_tying.algebra.expression import FileMap, IndexMap
-from lightning_tying.algebra.index_maps import (
+from lightning_tying.algebra.maps.index_maps import (
     check_binary,
     check_entries,
     check_names,

@@ -8,7 +8,7 @@ from typing import ClassVar, final
 from torch import Tensor
 
 from lightning_tying.algebra.catalogue.matrix_view import as_matrix, check_two_dimensions, known_matrix
-from lightning_tying.algebra.linear_algebra import cut_svd
+from lightning_tying.algebra.fits.linear_algebra import cut_svd
 from lightning_tying.algebra.partial_shapes import Shapes, meet, whole
 from lightning_tying.algebra.primitives.einsum import Einsum
 from lightning_tying.algebra.primitives.node import Node

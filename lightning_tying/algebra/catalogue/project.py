@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import prod
 from typing import ClassVar, final
 
-from lightning_tying.algebra.fixed_entries import DenseProjection, FastFoodFactors, SparseProjection
+from lightning_tying.algebra.maps.fixed_entries import DenseProjection, FastFoodFactors, SparseProjection
 from lightning_tying.algebra.partial_shapes import Shapes, meet, open_shape, whole
 from lightning_tying.algebra.primitives.einsum import Einsum
 from lightning_tying.algebra.primitives.fixed import Fixed

@@ -7,7 +7,7 @@ from math import prod
 from typing import final
 
 from lightning_tying.algebra.expression import Shape
-from lightning_tying.algebra.fixed_entries import Interpolation
+from lightning_tying.algebra.maps.fixed_entries import Interpolation
 from lightning_tying.algebra.partial_shapes import Shapes, is_whole, meet, open_shape, whole
 from lightning_tying.algebra.primitives.einsum import Einsum
 from lightning_tying.algebra.primitives.fixed import Fixed

@@ -8,7 +8,7 @@ from typing import final
 
 from lightning_tying.algebra.catalogue.shape_rules import need_dimensions, need_whole, one_size, share_other_sizes
 from lightning_tying.algebra.expression import FileMap, IndexMap
-from lightning_tying.algebra.index_maps import check_entries, check_names, count_values
+from lightning_tying.algebra.maps.index_maps import check_entries, check_names, count_values
 from lightning_tying.algebra.partial_shapes import Partial, Shapes, meet, whole
 from lightning_tying.algebra.primitives.gather import Gather
 from lightning_tying.algebra.primitives.indices import PickedRows

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from lightning_tying.algebra.catalogue.matrix_view import find_dimension
-from lightning_tying.algebra.linear_algebra import norm
+from lightning_tying.algebra.fits.linear_algebra import norm
 from lightning_tying.algebra.partial_shapes import Shapes, meet, open_shape, replace_at, whole
 from lightning_tying.algebra.primitives.einsum import Einsum
 from lightning_tying.algebra.primitives.node import Node

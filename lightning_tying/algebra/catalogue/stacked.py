@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from lightning_tying.algebra.linear_algebra import cut_svd, divide_right
+from lightning_tying.algebra.fits.linear_algebra import cut_svd, divide_right
 
 
 def split_stack(stack: Tensor, rank: int) -> tuple[Tensor, Tensor]:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lightning_tying.algebra.catalogue.matrix_view import check_matrix
 from lightning_tying.algebra.expression import Shape
-from lightning_tying.algebra.linear_algebra import cut_svd, norm
+from lightning_tying.algebra.fits.linear_algebra import cut_svd, norm
 from lightning_tying.algebra.partial_shapes import Shapes, meet, whole
 from lightning_tying.algebra.primitives.einsum import Einsum
 from lightning_tying.algebra.primitives.node import Node

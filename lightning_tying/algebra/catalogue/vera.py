@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import ClassVar, final
 
 from lightning_tying.algebra.catalogue.matrix_view import as_matrix, check_two_dimensions, known_matrix
-from lightning_tying.algebra.fixed_entries import VeraMatrix
+from lightning_tying.algebra.maps.fixed_entries import VeraMatrix
 from lightning_tying.algebra.partial_shapes import Shapes, meet, whole
 from lightning_tying.algebra.primitives.einsum import Einsum
 from lightning_tying.algebra.primitives.fixed import Fixed

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from lightning_tying.algebra.expression import IndexMap, Shape
-from lightning_tying.algebra.hashed_numbers import hash_cells
-from lightning_tying.algebra.index_maps import map_cells
+from lightning_tying.algebra.maps.hashed_numbers import hash_cells
+from lightning_tying.algebra.maps.index_maps import map_cells
 from lightning_tying.algebra.primitives.gather import CellReader
 
 _INT32 = 1 << 31

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from lightning_tying.algebra.expression import Shape
-from lightning_tying.algebra.linear_algebra import cut_svd, invert
+from lightning_tying.algebra.fits.linear_algebra import cut_svd, invert
 from lightning_tying.algebra.primitives.contraction import read_sizes
 
 

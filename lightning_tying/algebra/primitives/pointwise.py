@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias, final
 import torch
 from torch import Tensor
 
-from lightning_tying.algebra.linear_algebra import norm
+from lightning_tying.algebra.fits.linear_algebra import norm
 from lightning_tying.algebra.primitives.gradients import scale_gradient
 from lightning_tying.algebra.primitives.node import Inputs, Node
 

@@ -8,7 +8,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-from lightning_tying.algebra.linear_algebra import invert
+from lightning_tying.algebra.fits.linear_algebra import invert
 from lightning_tying.algebra.primitives.fixed import FixedNumbers, Recipe
 from lightning_tying.algebra.primitives.node import Inputs, Node
 from lightning_tying.algebra.primitives.ref import Ref

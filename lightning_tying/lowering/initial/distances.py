@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from lightning_tying.algebra.expression import Expression
-from lightning_tying.algebra.linear_algebra import norm
-from lightning_tying.algebra.solve import Settled, compute_value
+from lightning_tying.algebra.fits.linear_algebra import norm
+from lightning_tying.algebra.fits.solve import Settled, compute_value
 from lightning_tying.errors import Location, Problem
 from lightning_tying.graph.ir import SharingGraph, SharingGroup
 

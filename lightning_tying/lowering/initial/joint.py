@@ -8,10 +8,10 @@ from pathlib import Path
 
 from torch import Tensor
 
-from lightning_tying.algebra.estimate import Estimate, Pool
 from lightning_tying.algebra.expression import Call, Expression, ParameterName, Read
+from lightning_tying.algebra.fits.estimate import Estimate, Pool
+from lightning_tying.algebra.fits.solve import Settled, shapes_of, solve_expression, substitute
 from lightning_tying.algebra.registry import find_transform, make_transform
-from lightning_tying.algebra.solve import Settled, shapes_of, solve_expression, substitute
 from lightning_tying.algebra.transform import Transform
 from lightning_tying.graph.ir import SharingGraph, SharingGroup
 from lightning_tying.lowering.initial.whitening import read_whitening

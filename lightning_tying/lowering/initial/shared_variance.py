@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from lightning_tying.algebra.expression import Call, Expression, ParameterName, Read
+from lightning_tying.algebra.fits.solve import compute_value, expand_alone
 from lightning_tying.algebra.primitives.einsum import Einsum
 from lightning_tying.algebra.primitives.node import Node
-from lightning_tying.algebra.solve import compute_value, expand_alone
 
 
 def share_variance(

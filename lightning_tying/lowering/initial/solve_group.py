@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from lightning_tying.algebra.estimate import Estimate, Pool
 from lightning_tying.algebra.expression import Expression, ParameterName, Read
-from lightning_tying.algebra.solve import Settled, solve_expression
+from lightning_tying.algebra.fits.estimate import Estimate, Pool
+from lightning_tying.algebra.fits.solve import Settled, solve_expression
 from lightning_tying.graph.ir import SharingGraph, SharingGroup
 from lightning_tying.lowering.initial.distances import widen
 

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightning_tying.algebra.fixed_entries import VeraMatrix
+from lightning_tying.algebra.maps.fixed_entries import VeraMatrix
 from lightning_tying.algebra.partial_shapes import ShapeClash
 from lightning_tying.spec.mistakes import Mistake
 from tests.calls import Called, call, infer, transform_of

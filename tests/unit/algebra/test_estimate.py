@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lightning_tying.algebra.estimate import Estimate, Pool
+from lightning_tying.algebra.fits.estimate import Estimate, Pool
 
 
 def estimate(values, counts=None):

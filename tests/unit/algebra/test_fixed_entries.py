@@ -11,7 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightning_tying.algebra.fixed_entries import (
+from lightning_tying.algebra.maps.fixed_entries import (
     DenseProjection,
     FastFoodFactors,
     Interpolation,
@@ -134,12 +134,12 @@ def test_numbers_do_not_depend_on_dtype_device_or_mode(recipe):
 def test_large_ones_are_made_in_parts(monkeypatch):
     recipe = DenseProjection(3, "key", 50, 9, 450)
     (whole,) = recipe.make(torch.float64)
-    monkeypatch.setattr("lightning_tying.algebra.fixed_entries._CHUNK", 20)
+    monkeypatch.setattr("lightning_tying.algebra.maps.fixed_entries._CHUNK", 20)
     assert torch.equal(recipe.make(torch.float64)[0], whole)
     monkeypatch.undo()
     sparse = SparseProjection(3, "key", 50, 9, 450)
     together = sparse.make(torch.float64)
-    monkeypatch.setattr("lightning_tying.algebra.fixed_entries._CHUNK", 20)
+    monkeypatch.setattr("lightning_tying.algebra.maps.fixed_entries._CHUNK", 20)
     assert all(torch.equal(one, other) for one, other in zip(sparse.make(torch.float64), together, strict=True))
 
 

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightning_tying.algebra.hashed_numbers import hash_cells
+from lightning_tying.algebra.maps.hashed_numbers import hash_cells
 from lightning_tying.spec.hashing import hash_values
 
 WHOLE = st.integers(-(2**63), 2**63 - 1)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lightning_tying.algebra.expression import FileMap, ScalarMap
-from lightning_tying.algebra.index_maps import (
+from lightning_tying.algebra.maps.index_maps import (
     check_binary,
     check_entries,
     check_names,
@@ -19,7 +19,7 @@ from lightning_tying.algebra.index_maps import (
     map_cells,
     name_map,
 )
-from lightning_tying.algebra.intervals import bound_map
+from lightning_tying.algebra.maps.intervals import bound_map
 from lightning_tying.spec.mistakes import Mistake
 from lightning_tying.spec.scalars import evaluate, read_scalar
 

@@ -10,9 +10,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightning_tying.algebra import map_files
-from lightning_tying.algebra.index_maps import map_cells, read_map
-from lightning_tying.algebra.map_formats import parse_json, parse_safetensors
+from lightning_tying.algebra.maps import map_files
+from lightning_tying.algebra.maps.index_maps import map_cells, read_map
+from lightning_tying.algebra.maps.map_formats import parse_json, parse_safetensors
 from lightning_tying.spec.mistakes import Mistake
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 
-from lightning_tying.algebra.estimate import Estimate
 from lightning_tying.algebra.expression import Constant, Sum
-from lightning_tying.algebra.solve import compute_value, solve_expression, substitute
+from lightning_tying.algebra.fits.estimate import Estimate
+from lightning_tying.algebra.fits.solve import compute_value, solve_expression, substitute
 from tests.unit.lowering.hand_graphs import add, call, matmul, name, read, times
 
 

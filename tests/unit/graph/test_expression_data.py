@@ -23,6 +23,7 @@ from lightning_tying.algebra.expression import (
     name_slots,
 )
 from lightning_tying.errors import ConfigError, Location
+from lightning_tying.graph.files.read_data import graph_from_data
 from lightning_tying.graph.ir import SharingGraph
 from lightning_tying.graph.parts import (
     DerivedSite,
@@ -33,7 +34,6 @@ from lightning_tying.graph.parts import (
     TensorMeta,
     Use,
 )
-from lightning_tying.graph.read_data import graph_from_data
 from lightning_tying.lowering.plan_content import check_content
 from lightning_tying.spec.schema import Init
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lightning_tying.graph.fold import fold_fqns
+from lightning_tying.graph.pictures.fold import fold_fqns
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lightning_tying.algebra.expression import FileMap
-from lightning_tying.graph.map_files import check_map
+from lightning_tying.graph.reading.map_files import check_map
 from lightning_tying.spec.mistakes import Mistake
 
 

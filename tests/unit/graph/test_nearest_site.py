@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lightning_tying.graph.nearest_site import name_nearest_site
+from lightning_tying.graph.matching.nearest_site import name_nearest_site
 from lightning_tying.spec.patterns import read_pattern
 
 SITES = [

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from lightning_tying.graph.positions import Positions, find_prefix
+from lightning_tying.graph.matching.positions import Positions, find_prefix
 from lightning_tying.spec.patterns import Captures, Pattern, read_pattern
 
 

@@ -9,10 +9,10 @@ from typing import Literal
 import pytest
 
 from lightning_tying.errors import ConfigError
+from lightning_tying.graph.files.read_data import graph_from_data
 from lightning_tying.graph.inventory import take_inventory
 from lightning_tying.graph.ir import SharingGraph, SharingGroup, Use
 from lightning_tying.graph.parts import ParameterName, TensorMeta
-from lightning_tying.graph.read_data import graph_from_data
 from lightning_tying.passes.pipeline import plan_graph
 from lightning_tying.spec.loader import load_spec
 from tests import trees

@@ -17,8 +17,8 @@ from lightning_tying.algebra.expression import (
     ScalarMap,
     Sum,
 )
+from lightning_tying.graph.files.write_expression import outline_expression, write_expression
 from lightning_tying.graph.inventory import take_inventory
-from lightning_tying.graph.write_expression import outline_expression, write_expression
 from lightning_tying.passes.pipeline import plan_graph
 from lightning_tying.spec.loader import load_spec
 from tests import trees

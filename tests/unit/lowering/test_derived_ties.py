@@ -358,7 +358,7 @@ class TwoParts(nn.Module):
 )
 def test_what_a_part_computes_is_not_bound_by_the_whole(share: list[Any], text: str) -> None:
     whole = TwoParts(share)
-    before = {name: parameter for name, parameter in whole.named_parameters(remove_duplicate=False)}
+    before = dict(whole.named_parameters(remove_duplicate=False))
 
     with pytest.raises(SpecError, match=re.escape(text)):
         tie(whole, {"share": ["{m:a|b}.0.weight = Z"]})

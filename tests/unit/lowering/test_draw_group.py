@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lightning_tying.algebra.solve import compute_value
+from lightning_tying.algebra.fits.solve import compute_value
 from lightning_tying.lowering.initial.draw import make_generator
 from tests.unit.lowering.hand_graphs import add, call, draw_sites, make_graph, read, solve
 

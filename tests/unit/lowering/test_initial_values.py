@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from lightning_tying.algebra.expression import ScalarMap
-from lightning_tying.algebra.solve import compute_value
+from lightning_tying.algebra.fits.solve import compute_value
 from lightning_tying.errors import ApplyError
 from tests.unit.lowering.hand_graphs import (
     add,

@@ -1,0 +1,1 @@
+"""A graph as plain data and as a spec, and back."""

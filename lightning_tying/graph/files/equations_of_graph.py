@@ -1,0 +1,83 @@
+"""A graph in; its derived sites, the aliases beside them and its penalties out, as the texts of equations."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from lightning_tying.algebra.expression import Call, Read
+from lightning_tying.errors import Location, Problem, SpecError
+from lightning_tying.graph.files.rename import rename_parameters
+from lightning_tying.graph.files.write_expression import write_expression
+from lightning_tying.graph.parts import DerivedSite, GradientRule, GraphView, ParameterName
+
+
+@dataclass(frozen=True)
+class EquationText:
+    """One equation for sites that read alike.
+
+    Args:
+        text: the right side.
+        grad: what the uses add to the gradients of named parameters.
+        keep: whether values are kept for the backward pass.
+        penalty: the weight of a squared distance; None for an equation that binds.
+        sites: FQNs in model order.
+    """
+
+    text: str
+    grad: GradientRule = field(default=GradientRule())
+    keep: bool = False
+    penalty: float | None = None
+    sites: tuple[str, ...] = ()
+
+
+def list_equations(graph: GraphView, names: Mapping[ParameterName, ParameterName]) -> list[EquationText]:
+    """Equations for all that a tie cannot say, those of one text with all their sites.
+
+    Args:
+        graph: of `discover` or of a plan.
+        names: under which each shared parameter is written.
+
+    Raises:
+        SpecError: the named parameters of one site have unlike gradient rules.
+    """
+    sites: dict[EquationText, list[str]] = {}
+    for site, equation in _list_single(graph, names):
+        sites.setdefault(equation, []).append(site)
+    return [replace(equation, sites=tuple(members)) for equation, members in sites.items()]
+
+
+def find_named(graph: GraphView) -> frozenset[ParameterName]:
+    """The parameters that must be named: a derived site or a penalty reads them."""
+    expressions = (*(derived.expression for derived in graph.derived), *(one.expression for one in graph.penalties))
+    return frozenset(name for expression in expressions for name in expression.parameters)
+
+
+def _list_single(graph: GraphView, names: Mapping[ParameterName, ParameterName]) -> Iterator[tuple[str, EquationText]]:
+    named = find_named(graph)
+    rules: dict[str, dict[ParameterName, GradientRule]] = {}
+    for group in graph.groups:
+        for use in group.uses:
+            rules.setdefault(use.site, {})[group.name] = use.grad
+            if group.name in named and not use.slot:
+                yield use.site, EquationText(write_expression(Read(group.meta.shape, names[group.name])))
+    readers = Counter(derived.expression for derived in graph.derived)
+    for derived in graph.derived:
+        alone = derived.site if readers[derived.expression] == 1 else ""  # two sites that read one delta need its index
+        text = write_expression(rename_parameters(derived.expression, names), alone)
+        yield derived.site, EquationText(text, _choose_rule(derived, rules[derived.site]), derived.keep)
+    for penalty in graph.penalties:
+        text = write_expression(rename_parameters(penalty.expression, names), penalty.site)
+        yield penalty.site, EquationText(text, penalty=penalty.weight)
+
+
+def _choose_rule(derived: DerivedSite, rules: Mapping[ParameterName, GradientRule]) -> GradientRule:
+    """The one rule of all named parameters; what functions bring has the default."""
+    calls = (node for node in derived.expression.walk() if isinstance(node, Call))
+    brought = {own.parameter for call in calls for own in call.own}
+    found = list(dict.fromkeys(rule for name, rule in rules.items() if name not in brought))
+    if len(found) > 1:
+        text = f"{derived.site}: its parameters have unlike gradient rules, which one equation cannot say."
+        raise SpecError([Problem("to_spec", Location(path="share"), text)])
+    return found[0] if found else GradientRule()

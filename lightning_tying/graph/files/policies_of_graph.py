@@ -1,0 +1,102 @@
+"""A graph in; names for the parameters of its derived sites out, and policies that hold for each family of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal, get_args
+
+from lightning_tying.algebra.expression import Call, Expression, ParameterName, Read
+from lightning_tying.graph.files.equations_of_graph import find_named
+from lightning_tying.graph.parts import GraphView, SharingGroup
+from lightning_tying.spec.scalars import Scalar, read_scalar
+from lightning_tying.spec.schema import InitKind, Policy
+
+_WRITABLE = frozenset(get_args(InitKind)) - {"first"}
+
+
+def name_families(graph: GraphView) -> tuple[dict[ParameterName, ParameterName], dict[str, Policy]]:
+    """How the parameters of derived sites are written.
+
+    Args:
+        graph: of `discover` or of a plan.
+
+    Returns:
+        A name for each group (its own one, or one of another family where the members of a family have unlike shapes
+        or policies), and a policy for each family that needs one: shapes are declared, since a function such as
+        `hashed` leaves them open.
+    """
+    expressions = [derived.expression for derived in graph.derived]
+    inferred = _list_inferred(expressions)
+    dtypes = _list_site_dtypes(graph)
+    names = {group.name: group.name for group in graph.groups}
+    policies: dict[str, Policy] = {}
+    taken = {group.name.family for group in graph.groups}
+    for family, groups in _group_by_family(graph).items():
+        kinds: dict[Policy, list[SharingGroup]] = {}
+        for group in groups:
+            shape = None if group.name in inferred else group.meta.shape
+            kinds.setdefault(_write_policy(group, shape, dtypes.get(group.name, group.meta.dtype)), []).append(group)
+        if "." in family and len(kinds) > 1:
+            continue  # what a function brings is called after the function, whatever its policies are
+        for number, (policy, members) in enumerate(kinds.items()):
+            called = family if number == 0 else _find_free(family, taken)
+            taken.add(called)
+            names |= {group.name: ParameterName(called, group.name.index) for group in members}
+            if policy != Policy():
+                policies[called] = policy
+    return names, policies
+
+
+def _group_by_family(graph: GraphView) -> dict[str, list[SharingGroup]]:
+    named = find_named(graph)
+    families: dict[str, list[SharingGroup]] = {}
+    for group in graph.groups:
+        if group.name in named:
+            families.setdefault(group.name.family, []).append(group)
+    return families
+
+
+def _list_inferred(expressions: Iterable[Expression]) -> set[ParameterName]:
+    """What functions bring, and the cores of `tt`: their shapes follow from the call."""
+    inferred: set[ParameterName] = set()
+    for expression in expressions:
+        for node in expression.walk():
+            if isinstance(node, Call):
+                inferred |= {own.parameter for own in node.own}
+                if node.function == "tt":
+                    inferred |= {core.parameter for core in node.operands if isinstance(core, Read)}
+    return inferred
+
+
+def _list_site_dtypes(graph: GraphView) -> dict[ParameterName, str]:
+    """The dtype of a site that reads each parameter."""
+    return {name: derived.meta.dtype for derived in graph.derived for name in derived.expression.parameters}
+
+
+def _write_policy(group: SharingGroup, shape: tuple[int, ...] | None, dtype: str) -> Policy:
+    policy = group.policy
+    sizes: tuple[Scalar | None, ...] | None = None if shape is None else tuple(read_scalar(str(size)) for size in shape)
+    return Policy(
+        shape=sizes,
+        init=policy.init if policy.init.kind in _WRITABLE else None,
+        lr=policy.lr,
+        weight_decay=policy.weight_decay,
+        frozen=policy.frozen if group.meta.trainable else True,
+        dtype=_find_dtype(group.meta.dtype) if group.meta.dtype != dtype else None,
+    )
+
+
+def _find_dtype(text: str) -> Literal["float32", "bfloat16", "float16", "float64"] | None:
+    """The dtype as a policy says it; None for one that cannot be declared."""
+    match text:
+        case "float32" | "bfloat16" | "float16" | "float64":
+            return text
+        case _:
+            return None
+
+
+def _find_free(family: str, taken: set[str]) -> str:
+    number = 2
+    while f"{family}_{number}" in taken:
+        number += 1
+    return f"{family}_{number}"
