@@ -32,7 +32,7 @@ def main() -> None:
     tokens = torch.randint(0, 2000, (1, 64), generator=torch.Generator().manual_seed(1))
     with torch.no_grad(), cache_values(network):
         timings = time_in_turn(
-            {"cached": lambda: network(tokens), "materialized": lambda: plain(tokens)}, rounds=100, warmup=5
+            {"cached": lambda: network(tokens), "materialized": lambda: plain(tokens)}, rounds=400, warmup=10
         )
     with torch.no_grad():
         uncached = time_in_turn({"each": lambda: network(tokens)}, rounds=30, warmup=2)["each"]
@@ -43,7 +43,7 @@ def main() -> None:
         "evaluation",
         "A forward in eval: cached values against a materialized model",
         "Decoder of 8 layers, width 256: attention mixes four templates, the MLPs are two blocks in turn with deltas; "
-        "64 tokens, batch 1, no_grad; 100 rounds in turn.\n\n"
+        "64 tokens, batch 1, no_grad; 400 rounds in turn.\n\n"
         "| side | forward |\n|---|---|\n"
         f"| `with cache_values(network)` | {timings['cached']} |\n"
         f"| `materialize(network)` | {timings['materialized']} |\n"

@@ -23,6 +23,7 @@ class Pattern:
         holes: those of its parts that capture.
         captures: the names of the holes, from left to right.
         prefix: what every FQN begins with that it matches.
+        suffix: what every FQN ends with that it matches.
     """
 
     text: str
@@ -30,11 +31,14 @@ class Pattern:
     holes: tuple[Hole, ...] = field(init=False, compare=False, repr=False)
     captures: tuple[str, ...] = field(init=False, compare=False, repr=False)
     prefix: str = field(init=False, compare=False, repr=False)
+    suffix: str = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "holes", tuple(part for part in self.parts if isinstance(part, Hole)))
         object.__setattr__(self, "captures", tuple(hole.name for hole in self.holes))
         object.__setattr__(self, "prefix", _literal_prefix(self.parts))
+        last = self.parts[-1]
+        object.__setattr__(self, "suffix", last.text.removesuffix(".") if isinstance(last, Text) else "")
 
     def __reduce__(self) -> tuple[object, tuple[str]]:
         return read_pattern, (self.text,)
@@ -48,7 +52,7 @@ class Pattern:
         Returns:
             Nothing where it does not match; two where it matches in more than one way (error 30); never more.
         """
-        if not fqn.startswith(self.prefix):
+        if not (fqn.startswith(self.prefix) and fqn.endswith(self.suffix)):
             return ()
         found, names = self._matcher(fqn + "."), self.captures
         if len(found) == 1:

@@ -30,7 +30,7 @@ def cache_values(module: nn.Module) -> Generator[None]:
             model.generate(tokens)
         ```
     """
-    opened = open_cache(site for _, _, site in computed_sites(module))
+    opened = open_cache((part, site) for _, part, site in computed_sites(module))
     try:
         yield
     finally:

@@ -19,7 +19,7 @@ from lightning_tying.errors import ApplyError
 from lightning_tying.lowering.resolve import own_modules, own_parameters
 from lightning_tying.lowering.runtime.class_record import ClassRecord, find_record, is_ours, record_entry
 from lightning_tying.lowering.runtime.output_side import is_conv1d, is_linear, run_conv1d, run_linear
-from lightning_tying.lowering.runtime.reader_scope import ReaderStyle, read_site, run_reader
+from lightning_tying.lowering.runtime.reader_scope import ReaderStyle, read_site, reads_cached, run_reader
 from lightning_tying.lowering.runtime.readers import (
     casts_for_autocast,
     find_sites,
@@ -87,8 +87,8 @@ def site_property(name: str) -> property:
         if torch.compiler.is_compiling():
             parametrizations: Any = module.parametrizations
             return parametrizations[name]()
-        held = own_modules(module)["parametrizations"]
-        site = None if held is None else own_modules(held)[name]
+        held: Any = module.__dict__["_modules"]["parametrizations"]  # as own_modules, without two calls for each read
+        site = None if held is None else held.__dict__["_modules"][name]
         if not isinstance(site, SiteParametrization):
             raise AttributeError(f"{type(module).__name__} has no computed tensor `{name}` any more.")
         return read_site(site)
@@ -116,6 +116,8 @@ def _make_forward(stock: type[Any]) -> Callable[..., Any]:
     style = ReaderStyle(casts=casts_for_autocast(stock), records=not in_fast_path)
 
     def forward(self: nn.Module, *arguments: Any, **keywords: Any) -> Any:
+        if not (recurrent or torch.compiler.is_compiling()) and reads_cached(self):
+            return stock.forward(self, *arguments, **keywords)
         call = stock.forward if run is None else run  # looked up now: somebody may have replaced it
         if torch.compiler.is_compiling() or (in_fast_path and self.training):
             result = call(self, *arguments, **keywords)

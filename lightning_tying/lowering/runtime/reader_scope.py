@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
 from lightning_tying.lowering.runtime.autograd_state import autocasts, may_replace_saved, storage_key
@@ -49,6 +49,7 @@ class _Thread(threading.local):
         self.entries: dict[int, _Entry] = {}
         self.recorder: Recorder | None = None
         self.cached: dict[int, dict[tuple[bool, bool], Tensor]] = {}
+        self.readers: set[int] = set()
 
 
 _THREAD = _Thread()
@@ -84,10 +85,7 @@ def run_reader(
         arguments: of the call.
         keywords: of the call.
     """
-    thread = _THREAD
-    if thread.cached and not torch.is_grad_enabled() and all(id(site) in thread.cached for site in sites):
-        return forward(*arguments, **keywords)  # nothing to open: `cache_values` holds all that is read
-    pack = foreign_pack()
+    thread, pack = _THREAD, foreign_pack()
     entries = thread.entries
     opened: list[tuple[int, _Entry | None]] = []
     for site in sites:
@@ -124,27 +122,42 @@ def read_site(site: SiteParametrization, base: bool = False) -> Tensor:
     return held.value
 
 
+def reads_cached(reader: nn.Module) -> bool:
+    """Whether `cache_values` holds all that a module reads of its own now, so that it has no scope to open.
+
+    Asked at every forward of a decoder, hence by the module and not by its sites.
+    """
+    readers = _THREAD.readers
+    return bool(readers) and id(reader) in readers and not torch.is_grad_enabled()
+
+
 def is_cached(site: SiteParametrization) -> bool:
     """Whether `cache_values` holds this site now."""
     return id(site) in _THREAD.cached and not torch.is_grad_enabled()
 
 
-def open_cache(sites: Iterable[SiteParametrization]) -> list[int]:
+def open_cache(found: Iterable[tuple[nn.Module, SiteParametrization]]) -> list[tuple[int, int]]:
     """Hold values over many forward passes without gradients; those held already stay as they are.
+
+    Args:
+        found: modules, each with a site of its own.
 
     Returns:
         What `close_cache` ends.
     """
-    cached = _THREAD.cached
-    opened = [id(site) for site in dict.fromkeys(sites) if id(site) not in cached]
-    cached.update({key: {} for key in opened})
+    thread = _THREAD
+    opened = [(id(module), id(site)) for module, site in found if id(site) not in thread.cached]
+    for module, site in opened:
+        thread.cached[site] = {}
+        thread.readers.add(module)
     return opened
 
 
-def close_cache(opened: Iterable[int]) -> None:
+def close_cache(opened: Iterable[tuple[int, int]]) -> None:
     """Forget values."""
-    for key in opened:
-        _THREAD.cached.pop(key, None)
+    for module, site in opened:
+        _THREAD.cached.pop(site, None)
+        _THREAD.readers.discard(module)
 
 
 def _record(thread: _Thread, forward: Callable[..., Any], arguments: Sequence[Any], keywords: Mapping[str, Any]) -> Any:
