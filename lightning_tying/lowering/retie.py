@@ -10,6 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from lightning_tying.errors import SharingWarning
+from lightning_tying.lowering.adapters import guard_adapters
 from lightning_tying.lowering.checkpoint import fill_aliases
 from lightning_tying.lowering.derive import find_places, find_values
 from lightning_tying.lowering.link import link
@@ -32,6 +33,7 @@ def install_hooks(module: nn.Module, state: TiedState) -> None:
     )
     install_resets(state.plan, module)
     install_pretrained(module, retie)
+    guard_adapters(module, state.plan)
 
 
 def remove_hooks(module: nn.Module) -> None:

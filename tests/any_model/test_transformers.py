@@ -209,3 +209,12 @@ def test_merging_adapters_of_peft_into_tied_weights_is_refused() -> None:
         adapted.merge_and_unload()
 
     assert all(torch.equal(p, before[name]) for name, p in model.named_parameters())
+
+
+def test_merging_is_refused_too_where_the_adapters_came_first() -> None:
+    peft = pytest.importorskip("peft")
+    adapted = peft.get_peft_model(llama(), peft.LoraConfig(r=2, target_modules=["up_proj"]))
+    tie(adapted.base_model.model, {"share": ["model.layers.{l}.mlp.up_proj.base_layer.weight = U"]})
+
+    with pytest.raises(ApplyError, match="cannot be merged"):
+        adapted.merge_and_unload()
