@@ -14,13 +14,14 @@ from torch import nn
 
 from lightning_tying.algebra.expression import Call, Expression, MatrixProduct, Own, ParameterName, Product, Read, Sum
 from lightning_tying.api import discover, get_plan, make_plan, report_savings, tie, untie, verify
-from lightning_tying.errors import SharingWarning, TyingError
+from lightning_tying.errors import SharingWarning, SpecError, TyingError
 from lightning_tying.graph.ir import SharingGraph
 from lightning_tying.lowering.checkpoint import drop_aliases
 from lightning_tying.lowering.plan import Plan
 from lightning_tying.reports.measured import measure_savings
 from lightning_tying.spec.dumper import dump_spec
 from lightning_tying.spec.loader import load_spec
+from lightning_tying.spec.schema import SharingSpec
 from tests.property.reference_values import Reference
 from tests.property.strategies_modules import Recipe, Zoo
 
@@ -73,12 +74,26 @@ def check_discovery(recipe: Recipe, module: Zoo, plan: Plan) -> None:
         return  # its own tie is found as well
     found = discover(module)
     assert nameless(found) == nameless(plan.graph)
-    if found.groups:
-        again = make_plan(replace(recipe, hand=None).build(), found.to_spec())
+    written = write_if_it_can_be(found) if found.groups else None
+    if written is not None:
+        again = make_plan(replace(recipe, hand=None).build(), written)
         (ours, members), (theirs, others) = nameless(again.graph), nameless(plan.graph)
         assert members == others  # brackets that say no more than + and * do are left out of the text
         for site, read in ours.items():
             assert read == theirs[site] or "fastfood" in str(read) or mean_the_same(read, theirs[site])
+
+
+def write_if_it_can_be(found: SharingGraph) -> SharingSpec | None:
+    """The graph as a spec; None for the one thing that the language cannot say of a graph without names.
+
+    `grad: mean` counts each parameter's uses: read from a module it is one factor for each parameter of a site, and an
+    equation has one `grad` for all.
+    """
+    try:
+        return found.to_spec()
+    except SpecError as error:
+        assert all("unlike gradient rules" in problem.text for problem in error.problems)
+        return None
 
 
 def mean_the_same(one: Expression, other: Expression) -> bool:
@@ -203,6 +218,8 @@ def check_values(recipe: Recipe, module: Zoo, plan: Plan) -> None:
     for parameter, expected in zip(shared, wanted, strict=True):
         got = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
         scale = 1 + float(got.abs().max()) if got.numel() else 1.0
+        if scale > 1e8:  # beside a pole, such as `normalize` of a slice that is 0 but for rounding: nothing to compare
+            continue
         torch.testing.assert_close(
             got / scale,
             torch.zeros_like(got) if expected is None else expected / scale,
