@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple, TypeAlias, Union, final
 
@@ -205,6 +205,21 @@ class Call(Expression):
     @property
     def children(self) -> tuple[Expression, ...]:
         return self.operands
+
+
+def with_children(expression: Expression, children: tuple[Expression, ...]) -> Expression:
+    """The same expression over others in the place of its `children`; one without any stays as it is."""
+    match expression:
+        case Sum():
+            return replace(expression, terms=children)
+        case Product():
+            return replace(expression, factors=children)
+        case MatrixProduct():
+            return replace(expression, left=children[0], right=children[1])
+        case Call():
+            return replace(expression, operands=children)
+        case _:
+            return expression
 
 
 @dataclass(frozen=True, slots=True)

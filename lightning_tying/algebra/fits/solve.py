@@ -7,7 +7,6 @@ Settled parameters have their values; an open term of a sum counts 0, an open fa
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import reduce
 from operator import mul
 from typing import TypeAlias
@@ -25,6 +24,7 @@ from lightning_tying.algebra.expression import (
     Product,
     Read,
     Sum,
+    with_children,
 )
 from lightning_tying.algebra.fits.estimate import Estimate
 from lightning_tying.algebra.fits.fit import fit_slots
@@ -189,15 +189,4 @@ def substitute(expression: Expression, old: Expression, new: Expression) -> Expr
     """The expression with another node in the place of one of its nodes (found by identity)."""
     if expression is old:
         return new
-    below = tuple(substitute(child, old, new) for child in expression.children)
-    match expression:
-        case Sum():
-            return replace(expression, terms=below)
-        case Product():
-            return replace(expression, factors=below)
-        case MatrixProduct():
-            return replace(expression, left=below[0], right=below[1])
-        case Call():
-            return replace(expression, operands=below)
-        case _:
-            return expression
+    return with_children(expression, tuple(substitute(child, old, new) for child in expression.children))

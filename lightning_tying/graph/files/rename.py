@@ -8,11 +8,9 @@ from dataclasses import replace
 from lightning_tying.algebra.expression import (
     Call,
     Expression,
-    MatrixProduct,
     ParameterName,
-    Product,
     Read,
-    Sum,
+    with_children,
 )
 
 
@@ -44,21 +42,12 @@ def rename_parameters(node: Expression, names: Mapping[ParameterName, ParameterN
 
 
 def _rename(node: Expression, names: Mapping[ParameterName, ParameterName]) -> Expression:
-    parts = tuple(_rename(part, names) for part in node.children)
-    match node:
-        case Read():
-            return replace(node, parameter=names[node.parameter])
-        case Sum():
-            return replace(node, terms=parts)
-        case Product():
-            return replace(node, factors=parts)
-        case MatrixProduct():
-            return replace(node, left=parts[0], right=parts[1])
-        case Call():
-            own = tuple(replace(one, parameter=names[one.parameter]) for one in node.own)
-            return replace(node, operands=parts, own=own)
-        case _:
-            return node
+    if isinstance(node, Read):
+        return replace(node, parameter=names[node.parameter])
+    renamed = with_children(node, tuple(_rename(part, names) for part in node.children))
+    if isinstance(renamed, Call):
+        return replace(renamed, own=tuple(replace(one, parameter=names[one.parameter]) for one in renamed.own))
+    return renamed
 
 
 def _number_name(name: ParameterName, count: int) -> ParameterName:
