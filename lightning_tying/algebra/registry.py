@@ -40,7 +40,7 @@ def register_transform(name: str, cls: type[Transform]) -> None:
     if name in CATALOGUE or name in SCALAR_SIGNATURES or (name in FUNCTIONS and name not in _REGISTERED):
         raise ConfigError(f"`{name}` is a function of the language already. Choose another name.")
     if not _is_transform(cls):
-        raise ConfigError(f"{cls!r} is no Transform with an `infer` of its own.")
+        raise ConfigError(f"{cls!r} is no Transform with an `infer`, and a `forward` or `expand`, of its own.")
     before = _REGISTERED.get(name)
     if before is not None and _origin(before) != _origin(cls):
         raise ConfigError(f"`{name}` is {'.'.join(_origin(before))} already. Choose another name.")
@@ -122,12 +122,17 @@ def _import_transform(path: str) -> type[Transform]:
         hint = suggest(name, [word for word in vars(module) if not word.startswith("_")])
         raise Mistake("41", f"Unknown function `{path}`: `{module_name}` has no `{name}`.{hint}")
     if not _is_transform(cls):
-        raise Mistake("41", f"Unknown function `{path}`: `{name}` is no Transform with an `infer` of its own.")
+        raise Mistake(
+            "41",
+            f"Unknown function `{path}`: `{name}` is no Transform with an `infer`, and a `forward` or `expand`, of its own.",
+        )
     return cls
 
 
 def _is_transform(cls: object) -> TypeGuard[type[Transform]]:
-    return inspect.isclass(cls) and issubclass(cls, Transform) and not inspect.isabstract(cls)
+    if not inspect.isclass(cls) or not issubclass(cls, Transform) or inspect.isabstract(cls):
+        return False
+    return cls.forward is not Transform.forward or cls.expand is not Transform.expand
 
 
 def _origin(cls: type[Transform]) -> tuple[str, str]:

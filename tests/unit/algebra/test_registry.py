@@ -113,7 +113,11 @@ def test_operands_without_an_end():
         ("no_such.Thing", "Unknown function `no_such.Thing`: there is no module `no_such`."),
         ("tests.no_such.Thing", "Unknown function `tests.no_such.Thing`: there is no module `tests.no_such`."),
         (f"{HERE}.Lifte", f"Unknown function `{HERE}.Lifte`: `{HERE}` has no `Lifte`. Did you mean `Lifted`?"),
-        (f"{HERE}.NUMBER", f"Unknown function `{HERE}.NUMBER`: `NUMBER` is no Transform with an `infer` of its own."),
+        (f"{HERE}.NUMBER", f"Unknown function `{HERE}.NUMBER`: `NUMBER` is no Transform with an"),
+        (
+            f"{HERE}.Silent",
+            f"Unknown function `{HERE}.Silent`: `Silent` is no Transform with an `infer`, and a `forward` ",
+        ),
         ("tests.unit.algebra.broken_transforms.A", "fails with ValueError: not today"),
         ("torch.nn.Linear", "Unknown function `torch.nn.Linear`: `Linear` is no Transform"),
     ],
