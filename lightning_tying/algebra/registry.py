@@ -124,7 +124,8 @@ def _import_transform(path: str) -> type[Transform]:
     if not _is_transform(cls):
         raise Mistake(
             "41",
-            f"Unknown function `{path}`: `{name}` is no Transform with an `infer`, and a `forward` or `expand`, of its own.",
+            f"Unknown function `{path}`: `{name}` is no Transform with an `infer`, and a `forward` or `expand`, of its own."
+            raise Mistake("41", text)
         )
     return cls
 
