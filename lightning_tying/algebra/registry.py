@@ -122,11 +122,8 @@ def _import_transform(path: str) -> type[Transform]:
         hint = suggest(name, [word for word in vars(module) if not word.startswith("_")])
         raise Mistake("41", f"Unknown function `{path}`: `{module_name}` has no `{name}`.{hint}")
     if not _is_transform(cls):
-        raise Mistake(
-            "41",
-            f"Unknown function `{path}`: `{name}` is no Transform with an `infer`, and a `forward` or `expand`, of its own."
-            raise Mistake("41", text)
-        )
+        needed = "an `infer`, and a `forward` or `expand`, of its own"
+        raise Mistake("41", f"Unknown function `{path}`: `{name}` is no Transform with {needed}.")
     return cls
 
 
