@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-import torch
 from torch import nn
 from typing_extensions import override
 
@@ -21,10 +20,13 @@ from lightning_tying.lowering.checkpoint import refuse_conflicts
 from lightning_tying.lowering.initial.whitening import weights_follow
 from lightning_tying.lowering.plan import Plan
 from lightning_tying.lowering.state import find_tied
-from lightning_tying.spec.dumper import dump_spec, spec_to_data
+from lightning_tying.spec.dumper import spec_to_data
 from lightning_tying.spec.schema import SharingSpec
-from lightning_tying.tasks.kept_maps import MAPS_KEY, check_maps, find_maps, read_maps, write_maps
+from lightning_tying.tasks.check_optimizers import check_optimizers
+from lightning_tying.tasks.checkpoint_content import check_content, write_content
+from lightning_tying.tasks.kept_maps import MAPS_KEY, find_maps, write_maps
 from lightning_tying.tasks.load_weights import load_weights
+from lightning_tying.tasks.parallelize import parallelize
 from lightning_tying.tasks.penalized_step import add_penalty
 from lightning_tying.tasks.sharing_source import Sharing, read_sharing, split_maps
 
@@ -32,8 +34,6 @@ if TYPE_CHECKING:
     from lightning.pytorch import LightningModule as Base
 else:
     Base = object  # so that modules of `lightning.pytorch` and of `pytorch_lightning` both take the mixin
-
-CHECKPOINT_KEY = "sharing"
 
 
 class TiedModule(Base):
@@ -94,6 +94,7 @@ class TiedModule(Base):
         super().configure_model()
         if not self._network_ready:
             self._prepare_network()
+        parallelize(self)
 
     @property
     def tied_network(self) -> nn.Module:
@@ -124,8 +125,7 @@ class TiedModule(Base):
         """Refuse to save broken ties; put the spec into the checkpoint."""
         super().on_save_checkpoint(checkpoint)
         self.check_ties("before a save")
-        if self._tied_spec is not None:
-            checkpoint[CHECKPOINT_KEY] = {"spec": dump_spec(self._tied_spec), MAPS_KEY: write_maps(self._maps)}
+        write_content(self, checkpoint)
 
     @override
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -135,18 +135,7 @@ class TiedModule(Base):
             ConfigError: they differ, or one of their maps does, so weights would be joined or parted without notice.
         """
         super().on_load_checkpoint(checkpoint)
-        saved = cast("dict[str, Any]", checkpoint.get(CHECKPOINT_KEY) or {})
-        mine = "" if self._tied_spec is None else dump_spec(self._tied_spec)
-        theirs = str(saved.get("spec", ""))
-        if self._tied_spec is not None and mine == theirs:
-            check_maps(read_maps(saved.get(MAPS_KEY) or {}), self._maps, self._tied_spec.folder)
-        if not theirs or mine == theirs:
-            return
-        raise ConfigError(
-            "The checkpoint was made with another sharing spec.\n"
-            f"The checkpoint's:\n{theirs.rstrip()}\nThis module's:\n{mine.rstrip() or '(none)'}\n"
-            "Give the module the checkpoint's spec, or start from the weights alone with --init_from."
-        )
+        check_content(self, checkpoint)
 
     def check_ties(self, when: str) -> None:
         """Verify every tie of the plan.
@@ -181,7 +170,12 @@ class TiedModule(Base):
             self.register_load_state_dict_pre_hook(refuse_conflicts)
 
     @property
-    def _maps(self) -> Mapping[str, FileMap]:
+    def tied_spec(self) -> SharingSpec | None:
+        """The spec that the network is, or will be, tied by."""
+        return self._tied_spec
+
+    @property
+    def maps(self) -> Mapping[str, FileMap]:
         """The maps of the plan; before there is one, those that a checkpoint's hparams brought."""
         return (self._kept_maps or {}) if self.plan is None else find_maps(self.plan.graph)
 
@@ -191,13 +185,13 @@ class TiedModule(Base):
         if self.plan is None:
             return self._kept_maps is not None
         inits = (group.policy.init for group in self.plan.graph.groups)
-        return bool(self._maps) or any(init.kind == "svd_joint" and init.arguments for init in inits)
+        return bool(self.maps) or any(init.kind == "svd_joint" and init.arguments for init in inits)
 
     def _remember_spec(self) -> None:
         """Write the content of the spec and its maps into hparams, so that `load_from_checkpoint` needs no file."""
         content: dict[str, Any] | None = None if self._tied_spec is None else dict(spec_to_data(self._tied_spec))
         if content is not None and self._needs_files:
-            content[MAPS_KEY] = write_maps(self._maps)
+            content[MAPS_KEY] = write_maps(self.maps)
         kept: dict[str, Any] = {"sharing": content}
         if "init_from" in self.hparams:
             kept["init_from"] = None  # its weights are in the checkpoint; the file need not exist elsewhere
@@ -217,40 +211,3 @@ def build_network(build: Callable[[], nn.Module]) -> nn.Module:
     if not isinstance(network, nn.Module):  # pyright: ignore[reportUnnecessaryIsInstance]  # a user's function
         raise ConfigError(f"`network` must give a torch.nn.Module; it gave an object of type {type(network).__name__}.")
     return network
-
-
-def check_optimizers(module: nn.Module) -> None:
-    """Compare the optimizers' parameters with the module's trainable ones: the same, each once.
-
-    Raises:
-        TieBroken: a parameter is missing, stands twice, or is an orphan of a tie made after the optimizer.
-    """
-    optimizers: list[torch.optim.Optimizer] = list(getattr(getattr(module, "trainer", None), "optimizers", []))
-    if not optimizers:
-        return
-    names = {id(parameter): name for name, parameter in module.named_parameters() if parameter.requires_grad}
-    held = [parameter for optimizer in optimizers for group in optimizer.param_groups for parameter in group["params"]]
-    counts: dict[int, int] = {}
-    for parameter in held:
-        counts[id(parameter)] = counts.get(id(parameter), 0) + 1
-    twice = [names.get(key, "an unnamed parameter") for key, count in counts.items() if count > 1]
-    if twice:
-        raise TieBroken(f"The optimizer holds {_some(twice)} more than once. Give each parameter to one group.")
-    missing = [name for key, name in names.items() if key not in counts]
-    if missing:
-        raise TieBroken(
-            f"The optimizer does not hold {_some(missing)}. Make it in `configure_optimizers` from "
-            "`self.parameters()`, after the network is built and tied."
-        )
-    orphans = [parameter for parameter in held if id(parameter) not in names and parameter.requires_grad]
-    if orphans:
-        shapes = [str(list(parameter.shape)) for parameter in orphans]
-        raise TieBroken(
-            f"The optimizer holds {len(orphans)} parameter(s) that the module has not: {_some(shapes)}. "
-            "It was made before the network was tied; make it in `configure_optimizers`."
-        )
-
-
-def _some(names: list[str], most: int = 5) -> str:
-    shown = ", ".join(names[:most])
-    return f"{shown} and {len(names) - most} more" if len(names) > most else shown

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from lightning_tying.errors import ConfigError, TieBroken
 from lightning_tying.tasks import TiedModule
-from lightning_tying.tasks.tied_module import check_optimizers
+from lightning_tying.tasks.check_optimizers import check_optimizers
 
 SPEC = {"share": [{"tie": ["0.weight", "2.weight"], "init": "mean"}]}
 

@@ -1,0 +1,1 @@
+"""Plugins of Lightning's Trainer: how a checkpoint reaches the disk."""
