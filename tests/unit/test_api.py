@@ -155,3 +155,32 @@ def test_a_mistake_above_the_entries_is_told_alone() -> None:
     with pytest.raises(SpecError) as caught:
         tie(module, {"root": "layers.{l}", "share": ["0.wieght = W"]})
     assert [problem.code for problem in caught.value.problems] == ["16"]
+
+
+def test_the_spec_of_a_plan_keeps_policies_that_a_tie_cannot_say() -> None:
+    def make() -> nn.Module:
+        return nn.Sequential(*(nn.Linear(3, 3) for _ in range(4)))
+
+    plan = make_plan(
+        make(),
+        {
+            "share": ["{l}.weight = W[l // 2]", {"tie": ["0.bias", "1.bias"]}, "2.bias = Z", "3.bias = Z"],
+            "parameters": {"W": {"lr": 0.5, "weight_decay": 0}, "Z": {"frozen": True}},
+        },
+    )  # fmt: skip
+    assert make_plan(make(), plan.graph.to_spec()).graph == plan.graph
+
+
+def test_the_spec_of_frozen_ties_freezes_them() -> None:
+    def make() -> nn.Module:
+        return nn.Sequential(*(nn.Linear(3, 3) for _ in range(3)))
+
+    module = make()
+    module[1].weight = module[0].weight
+    module[0].weight.requires_grad_(False)
+    module[2].bias = module[1].bias
+    again = make_plan(make(), discover(module).to_spec()).graph
+    assert [(group.sites, group.meta.trainable) for group in again.groups] == [
+        (("0.weight", "1.weight"), False),
+        (("1.bias", "2.bias"), True),
+    ]

@@ -10,7 +10,7 @@ from lightning_tying.algebra.expression import Call, Read
 from lightning_tying.errors import Location, Problem, SpecError
 from lightning_tying.graph.files.rename import rename_parameters
 from lightning_tying.graph.files.write_expression import write_expression
-from lightning_tying.graph.parts import DerivedSite, GradientRule, GraphView, ParameterName
+from lightning_tying.graph.parts import DerivedSite, GradientRule, GraphView, ParameterName, SharingGroup
 
 
 @dataclass(frozen=True)
@@ -40,18 +40,27 @@ def list_equations(graph: GraphView, names: Mapping[ParameterName, ParameterName
         names: under which each shared parameter is written.
 
     Raises:
-        SpecError: the named parameters of one site have unlike gradient rules.
+        SpecError: the named parameters of one site have unlike gradient rules, or sites share a delta on unlike values.
     """
     sites: dict[EquationText, list[str]] = {}
     for site, equation in _list_single(graph, names):
         sites.setdefault(equation, []).append(site)
+    _check_brought(graph, {site: equation for equation, members in sites.items() for site in members})
     return [replace(equation, sites=tuple(members)) for equation, members in sites.items()]
 
 
 def find_named(graph: GraphView) -> frozenset[ParameterName]:
-    """The parameters that must be named: a derived site or a penalty reads them."""
+    """The parameters that must be named: a derived site or a penalty reads them, or they have a policy."""
     expressions = (*(derived.expression for derived in graph.derived), *(one.expression for one in graph.penalties))
-    return frozenset(name for expression in expressions for name in expression.parameters)
+    read = [name for expression in expressions for name in expression.parameters]
+    return frozenset([*read, *(group.name for group in graph.groups if _has_policy(group))])
+
+
+def _has_policy(group: SharingGroup) -> bool:
+    """Whether it has what a tie cannot say; a frozen one is declared so, since the untied sites may train."""
+    policy = group.policy
+    declared = policy.frozen is not None or policy.dtype is not None
+    return declared or not group.meta.trainable or (policy.lr, policy.weight_decay) != (1.0, 1.0)
 
 
 def _list_single(graph: GraphView, names: Mapping[ParameterName, ParameterName]) -> Iterator[tuple[str, EquationText]]:
@@ -72,10 +81,27 @@ def _list_single(graph: GraphView, names: Mapping[ParameterName, ParameterName])
         yield penalty.site, EquationText(text, penalty=penalty.weight)
 
 
+def _check_brought(graph: GraphView, equations: Mapping[str, EquationText]) -> None:
+    """What functions bring is named in one equation only (error 59)."""
+    first: dict[ParameterName, DerivedSite] = {}
+    for derived in graph.derived:
+        for own in _list_brought(derived):
+            other = first.setdefault(own, derived)
+            if equations[other.site] != equations[derived.site]:
+                text = (
+                    f"{other.site} and {derived.site} share {own} and read unlike values otherwise. One equation says "
+                    "that with a hole in its pattern, which a graph has not; write it by hand, or take the plan's spec."
+                )
+                raise SpecError([Problem("to_spec", Location(path="share"), text)])
+
+
+def _list_brought(derived: DerivedSite) -> set[ParameterName]:
+    return {own.parameter for node in derived.expression.walk() if isinstance(node, Call) for own in node.own}
+
+
 def _choose_rule(derived: DerivedSite, rules: Mapping[ParameterName, GradientRule]) -> GradientRule:
     """The one rule of all named parameters; what functions bring has the default."""
-    calls = (node for node in derived.expression.walk() if isinstance(node, Call))
-    brought = {own.parameter for call in calls for own in call.own}
+    brought = _list_brought(derived)
     found = list(dict.fromkeys(rule for name, rule in rules.items() if name not in brought))
     if len(found) > 1:
         text = f"{derived.site}: its parameters have unlike gradient rules, which one equation cannot say."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import chain, count
 from typing import Literal, get_args
 
 from lightning_tying.algebra.expression import Call, Expression, ParameterName, Read
@@ -22,24 +23,25 @@ def name_families(graph: GraphView) -> tuple[dict[ParameterName, ParameterName],
 
     Returns:
         A name for each group (its own one, or one of another family where the members of a family have unlike shapes
-        or policies), and a policy for each family that needs one: shapes are declared, since a function such as
-        `hashed` leaves them open.
+        or policies, or where it is the owner's FQN), and a policy for each family that needs one: the shape of what no
+        site reads as it is is declared, since a function such as `hashed` leaves it open.
     """
     expressions = [derived.expression for derived in graph.derived]
     inferred = _list_inferred(expressions)
     dtypes = _list_site_dtypes(graph)
     names = {group.name: group.name for group in graph.groups}
     policies: dict[str, Policy] = {}
+    found_names = {group.name.family for group in graph.groups if str(group.name) == group.owner}  # of `discover`
     taken = {group.name.family for group in graph.groups}
     for family, groups in _group_by_family(graph).items():
         kinds: dict[Policy, list[SharingGroup]] = {}
         for group in groups:
-            shape = None if group.name in inferred else group.meta.shape
+            shape = None if group.name in inferred or not group.uses[0].slot else group.meta.shape
             kinds.setdefault(_write_policy(group, shape, dtypes.get(group.name, group.meta.dtype)), []).append(group)
-        if "." in family and len(kinds) > 1:
+        if "." in family and family not in found_names and len(kinds) > 1:
             continue  # what a function brings is called after the function, whatever its policies are
         for number, (policy, members) in enumerate(kinds.items()):
-            called = family if number == 0 else _find_free(family, taken)
+            called = _find_free(family, taken) if number or family in found_names else family
             taken.add(called)
             names |= {group.name: ParameterName(called, group.name.index) for group in members}
             if policy != Policy():
@@ -96,7 +98,6 @@ def _find_dtype(text: str) -> Literal["float32", "bfloat16", "float16", "float64
 
 
 def _find_free(family: str, taken: set[str]) -> str:
-    number = 2
-    while f"{family}_{number}" in taken:
-        number += 1
-    return f"{family}_{number}"
+    base = family.rpartition(".")[2] if family.rpartition(".")[2].isidentifier() else "shared"
+    free = chain([base], (f"{base}_{number}" for number in count(2)))
+    return next(name for name in free if name not in taken)

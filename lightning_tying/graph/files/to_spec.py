@@ -27,12 +27,14 @@ def graph_to_spec(graph: GraphView) -> SharingSpec:
         graph: of `discover` or of a plan.
 
     Returns:
-        A spec that gives the same graph on the same model without ties, up to names. A pattern stands for several
-        sites where it matches these and no others; captures are not recovered: an index is written out. Files of
-        maps are named as they were, and must be where they were.
+        A spec that gives the same graph on the same model without ties, up to names; where `discover` found a tie of
+        sites that were frozen and trainable, that model is refused (74) until `frozen` is declared, since a tied
+        module does not show it. A pattern stands for several sites where it matches these and no others; captures are
+        not recovered: an index is written out. Files of maps are named as they were, and must be where they were.
 
     Raises:
-        SpecError: a name has a letter that patterns cannot say, or one site's parameters have unlike gradient rules.
+        SpecError: a name has a letter that patterns cannot say, one site's parameters have unlike gradient rules, or
+            sites share a delta on values that read unlike parameters.
     """
     bound = [site for group in graph.groups for site in group.sites]
     known = SiteIndex([*dict.fromkeys(bound), *(fqn for fqn, _ in graph.private)])
