@@ -157,12 +157,15 @@ class _Walk:
         self._seen.add(fqn)
         if type(tensor) is not nn.Parameter and is_lazy(tensor):
             self.unbindable.append(Unbindable(fqn, "lazy", detail=owner))
-        elif not tensor.is_floating_point():
-            self.unbindable.append(Unbindable(fqn, "dtype", detail=str(tensor.dtype)))
+            return
+        dtype = tensor.dtype
+        if not dtype.is_floating_point:
+            self.unbindable.append(Unbindable(fqn, "dtype", detail=str(dtype)))
         elif tensor.layout is not torch.strided:
             self.unbindable.append(Unbindable(fqn, "layout", detail=str(tensor.layout)))
         else:
-            self.sites.append(Site(fqn, self._read_meta(tensor), owner, self._number(tensor), sparse))
+            number = self._numbers.setdefault(id(tensor), len(self._numbers))
+            self.sites.append(Site(fqn, self._read_meta(tensor), owner, number, sparse))
 
     def _take_value(self, fqn: str, value: SiteValue, owner: str) -> None:
         if fqn in self._seen:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from functools import partial
 from typing import NoReturn
 
@@ -23,6 +24,8 @@ def guard_adapters(root: nn.Module, plan: Plan) -> None:
         root: the tied module.
         plan: that it is tied by.
     """
+    if "peft" not in sys.modules:  # then nothing can be adapted yet; a walk over all modules is a tenth of a tie
+        return
     adapters = [(path, part, base) for path, part in walk_modules(root) if (base := adapted_layer(part)) is not None]
     if not adapters:
         return

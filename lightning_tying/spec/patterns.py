@@ -54,13 +54,12 @@ class Pattern:
         """
         if not (fqn.startswith(self.prefix) and fqn.endswith(self.suffix)):
             return ()
-        found, names = self._matcher(fqn + "."), self.captures
-        if len(found) == 1:
-            return (dict(zip(names, found[0], strict=True)),)
-        return tuple([dict(zip(names, values, strict=True)) for values in found])
+        names = self.captures
+        return tuple([dict(zip(names, values, strict=True)) for values in self.matcher(fqn + ".")])
 
     @cached_property
-    def _matcher(self) -> Matcher:
+    def matcher(self) -> Matcher:
+        """From an FQN and a period to the values of all captures, for whoever has looked at prefix and suffix."""
         return make_matcher(self.parts)
 
 

@@ -22,13 +22,21 @@ class SiteIndex:
     def find(self, pattern: Pattern) -> list[tuple[int, tuple[Captures, ...]]]:
         """The positions of the names that match, in the names' order, each with its sets of captures."""
         found: list[tuple[int, tuple[Captures, ...]]] = []
-        start, stop = self._cut(pattern.prefix)
-        match, names = pattern.match, self.names
-        for position in sorted(self._order[start:stop]):
-            captures = match(names[position])
-            if captures:
-                found.append((position, captures))
+        match, names, captures = pattern.matcher, self.names, pattern.captures
+        for position in self._list_possible(pattern):  # a loop over all names: nothing in it that can be outside
+            values = match(names[position] + ".")
+            if values:
+                found.append((position, tuple([dict(zip(captures, each, strict=True)) for each in values])))
         return found
+
+    def _list_possible(self, pattern: Pattern) -> Sequence[int]:
+        """The positions, in order, of the names that begin and end as the pattern does."""
+        start, stop = self._cut(pattern.prefix)
+        possible = range(len(self.names)) if stop - start == len(self.names) else sorted(self._order[start:stop])
+        if not pattern.suffix:
+            return possible
+        names, suffix = self.names, pattern.suffix
+        return [position for position in possible if names[position].endswith(suffix)]
 
     def list_names(self, prefix: str) -> list[str]:
         """The names that begin with `prefix`, in the names' order."""
