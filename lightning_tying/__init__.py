@@ -16,12 +16,14 @@ if TYPE_CHECKING:
     from lightning_tying.algebra.transform import Transform
     from lightning_tying.api import (
         cache_values,
+        change_members,
         discover,
         get_plan,
         make_plan,
         materialize,
         report_distances,
         report_savings,
+        resize_vocabulary,
         tie,
         untie,
         verify,
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from lightning_tying.graph import SharingGraph, SharingGroup
     from lightning_tying.lowering import Plan
     from lightning_tying.lowering.penalty import reckon_penalty
+    from lightning_tying.lowering.untied_state import untied_state_dict
     from lightning_tying.spec import SharingSpec
     from lightning_tying.tasks.build import build
     from lightning_tying.tied_class import tie_class
@@ -43,6 +46,7 @@ __all__ = [
     "TyingError",
     "build",
     "cache_values",
+    "change_members",
     "discover",
     "get_plan",
     "make_plan",
@@ -51,9 +55,11 @@ __all__ = [
     "register_transform",
     "report_distances",
     "report_savings",
+    "resize_vocabulary",
     "tie",
     "tie_class",
     "untie",
+    "untied_state_dict",
     "verify",
 ]
 
@@ -68,6 +74,7 @@ _HOMES = {
     "reckon_penalty": "lightning_tying.lowering.penalty",
     "register_transform": "lightning_tying.algebra.registry",
     "tie_class": "lightning_tying.tied_class",
+    "untied_state_dict": "lightning_tying.lowering.untied_state",
 }
 
 

@@ -9,22 +9,30 @@ from dataclasses import replace
 
 from torch import nn
 
-from lightning_tying.errors import Problem, SharingWarning
+from lightning_tying.errors import ApplyError, Problem, SharingWarning
 from lightning_tying.graph.collector import pause_gc
 from lightning_tying.graph.discover import discover_graph
 from lightning_tying.graph.inventory import take_inventory
 from lightning_tying.graph.ir import SharingGraph
 from lightning_tying.lowering.again import check_same
 from lightning_tying.lowering.apply import apply_plan, preview_plan
+from lightning_tying.lowering.change_members import Change, OnTied, change_module
+from lightning_tying.lowering.conflict_policy import set_policy
+from lightning_tying.lowering.conflicts import ConflictPolicy, check_policy
 from lightning_tying.lowering.initial.distances import InitialReport
 from lightning_tying.lowering.lower import lower
 from lightning_tying.lowering.materialize import materialize_module
 from lightning_tying.lowering.plan import Plan
 from lightning_tying.lowering.preconditions import check_can_change, check_graph, check_module
+from lightning_tying.lowering.resize import resize_group
+from lightning_tying.lowering.resized_values import NewRows
 from lightning_tying.lowering.runtime import cached_values
 from lightning_tying.lowering.state import read_state, require_state
+from lightning_tying.lowering.strategy_words import name_strategy
 from lightning_tying.lowering.undo import untie_module
 from lightning_tying.lowering.verify import verify_tied
+from lightning_tying.parallel.facts import RunFacts
+from lightning_tying.parallel.plan_run import plan_run
 from lightning_tying.passes.pipeline import plan_graph
 from lightning_tying.reports.other_parameters import add_other_parameters
 from lightning_tying.reports.savings import SavingsReport, reckon_savings
@@ -34,19 +42,21 @@ from lightning_tying.spec.sources import Source
 
 __all__ = [
     "cache_values",
+    "change_members",
     "discover",
     "get_plan",
     "make_plan",
     "materialize",
     "report_distances",
     "report_savings",
+    "resize_vocabulary",
     "tie",
     "untie",
     "verify",
 ]
 
 
-def tie(module: nn.Module, spec: Source | Plan, *, strict: bool = True) -> Plan:
+def tie(module: nn.Module, spec: Source | Plan, *, strict: bool = True, on_conflict: ConflictPolicy = "error") -> Plan:
     """Let the sites of `module` share parameters as `spec` says, in place.
 
     A spec that means the same on a tied module, whatever the order of its equations, changes nothing but restores
@@ -58,6 +68,9 @@ def tie(module: nn.Module, spec: Source | Plan, *, strict: bool = True) -> Plan:
         spec: a spec, a plan of `make_plan`, a mapping, YAML text, or a path (also as a one-line text that ends
             in .yaml, .yml or .json).
         strict: False turns patterns without a match into warnings.
+        on_conflict: what becomes of weights that are loaded later and have two values for one parameter: `error`
+            refuses them; `owner` takes the owner's; `mean` their average; `untie` gives the sites that differ
+            parameters of their own. The last `tie` decides.
 
     Returns:
         What was done; `print` it, or pass it to `report_savings`.
@@ -65,12 +78,15 @@ def tie(module: nn.Module, spec: Source | Plan, *, strict: bool = True) -> Plan:
     Raises:
         SpecError: with all mistakes of the spec. Nothing has changed.
         ApplyError: the module is tied by another spec, or wrapped. Nothing has changed.
+        ConfigError: `on_conflict` is no policy. Nothing has changed.
     """
+    check_policy(on_conflict)
     module = check_can_change(module, "tie")
     new = read_state(module) is None
     with pause_gc():
         plan = _plan_for(module, spec, strict=strict)
         report = apply_plan(plan, module)
+    set_policy(module, on_conflict)
     if new:
         _warn((*plan.warnings, *report.warnings))
     return require_state(module).plan
@@ -85,18 +101,26 @@ def untie(module: nn.Module, sites: Iterable[str] | None = None) -> None:
     untie_module(check_can_change(module, "untie"), sites)
 
 
-def make_plan(module: nn.Module, spec: Source, *, strict: bool = True) -> Plan:
+def make_plan(module: nn.Module, spec: Source, *, strict: bool = True, facts: RunFacts | None = None) -> Plan:
     """What `tie` would do, without touching the module.
+
+    Args:
+        module: on any device.
+        spec: as for `tie`.
+        strict: False turns patterns without a match into warnings.
+        facts: how the module is going to be run. The plan's `sharding` then says what the strategy divides, and how.
 
     Raises:
         SpecError: with all mistakes of the spec.
+        ApplyError: the run of `facts` would part what the spec ties.
     """
     module = check_module(module, "make_plan")
     with pause_gc():
         written = SharingSpec.draft(spec)
         inventory = take_inventory(module)
         graph = plan_graph(written, inventory, strict=strict)
-        return lower(add_other_parameters(graph, module, inventory), written)
+        plan = lower(add_other_parameters(graph, module, inventory), written)
+    return plan if facts is None else replace(plan, sharding=plan_run(plan.graph, module, facts))
 
 
 def get_plan(module: nn.Module) -> Plan:
@@ -118,11 +142,16 @@ def discover(module: nn.Module) -> SharingGraph:
 def verify(module: nn.Module) -> None:
     """Check that every tie of the module, and of tied modules inside it, holds.
 
+    Args:
+        module: a tied module; wrappers of torch.compile, DDP and Fabric are looked through.
+
     Raises:
-        TieBroken: naming sharing group, sites and likely cause.
-        ApplyError: nothing in it is tied by a spec.
+        TieBroken: naming sharing group, sites, strategy and likely cause.
+        ApplyError: nothing in it is tied by a spec, or shared parameters are read under reentrant activation
+            checkpointing.
     """
-    verify_tied(check_module(module, "verify"))
+    inner = check_module(module, "verify")
+    verify_tied(inner, name_strategy(module) if inner is not module else None)
 
 
 def materialize(module: nn.Module) -> nn.Module:
@@ -135,6 +164,65 @@ def materialize(module: nn.Module) -> nn.Module:
     """
     materialize_module(check_can_change(module, "materialize"))
     return module
+
+
+def change_members(module: nn.Module, change: Change, *, on_tied: OnTied = "refuse") -> nn.Module:
+    """Quantize, prune or reparametrize layers of a tied module, with a decision about those that are tied.
+
+    torch asks nobody before it replaces a parameter, so `weight_norm(model.head)` on its own unties in silence until
+    the next `verify`. This function tries the change on a copy first, and knows what it would replace.
+
+    Args:
+        module: a tied module, or one with tied modules inside, not wrapped by a strategy.
+        change: what to do: a function that changes the module it is given, or returns a changed one. It is called more
+            than once, on copies too, and must use nothing but its argument.
+        on_tied: what becomes of tied sites that the change replaces. `refuse` changes nothing and raises; `untie` gives
+            these sites parameters of their own first (derived values are written in); `share` carries the change out
+            and lets all sites of a group read what was made for its owner, which needs a change of all of them.
+
+    Returns:
+        The changed module: `module` itself, or what `change` returned.
+
+    Raises:
+        ApplyError: tied sites would be replaced and the policy does not allow it. Nothing has changed.
+
+    Example:
+        ```python
+        smaller = change_members(model, lambda m: quantize_dynamic(m, {nn.Linear}), on_tied="untie")
+        ```
+    """
+    return change_module(check_can_change(module, "change_members"), change, on_tied)
+
+
+def resize_vocabulary(
+    module: nn.Module, group: str, n: int, *, pad_to_multiple_of: int | None = None, new_rows: NewRows = "init"
+) -> Plan:
+    """Give a vocabulary another number of rows: every site of the group, their biases, maps and tables together.
+
+    Sizes that layers and configs tell (`num_embeddings`, `out_features`, `vocab_size`) follow. For sites that read
+    `rows(…, map=file)` the files are read again: write the new maps first.
+
+    Args:
+        module: a tied module, or one with tied modules inside, before an optimizer or a strategy holds its parameters.
+        group: the shared parameter's name as plans print it: `E`, `vocab`.
+        n: how many rows there are then; fewer than now cuts the last ones off.
+        pad_to_multiple_of: rounds `n` up to a multiple of this.
+        new_rows: `init` draws them by the group's rule (normal with the old rows' deviation where it is solved from
+            the sites), `mean` makes them the mean of the old ones. New cells of biases are zero.
+
+    Returns:
+        The module's new plan.
+
+    Raises:
+        ApplyError: nothing is called so, the sizes do not fit the spec, or an optimizer or a strategy holds the
+            parameters. Nothing has changed.
+    """
+    inner = check_can_change(module, "resize_vocabulary")
+    step = 1 if pad_to_multiple_of is None else pad_to_multiple_of
+    if step < 1:
+        raise ApplyError(f"pad_to_multiple_of is 1 or more, not {step}.")
+    with pause_gc():
+        return resize_group(inner, group, -(-n // step) * step, new_rows)
 
 
 def cache_values(module: nn.Module) -> AbstractContextManager[None]:

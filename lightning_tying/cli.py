@@ -82,6 +82,18 @@ def _examples(words: list[str]) -> int:
     return examples(words[1:])
 
 
+def _checkpoint(words: list[str]) -> int:
+    from lightning_tying.commands.checkpoint import checkpoint  # heavy: torch
+
+    return checkpoint(words[1:])
+
+
+def _report(words: list[str]) -> int:
+    from lightning_tying.commands.report import report  # heavy: torch
+
+    return report(words[1:])
+
+
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "fit": _run,
     "validate": _run,
@@ -89,6 +101,8 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "predict": _run,
     "plan": _plan,
     "discover": _discover,
+    "report": _report,
+    "checkpoint": _checkpoint,
     "examples": _examples,
 }
 

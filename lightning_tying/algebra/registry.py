@@ -9,6 +9,7 @@ from typing import TypeGuard
 from lightning_tying.algebra.argument_types import check_arguments
 from lightning_tying.algebra.catalogue import CATALOGUE
 from lightning_tying.algebra.expression import Call
+from lightning_tying.algebra.imports import may_import
 from lightning_tying.algebra.signatures import make_signature
 from lightning_tying.algebra.transform import Transform
 from lightning_tying.errors import ConfigError
@@ -108,6 +109,9 @@ def _import_transform(path: str) -> type[Transform]:
         Mistake: 41, what of the path is wrong.
     """
     module_name, _, name = path.rpartition(".")
+    if not may_import(module_name):
+        text = f"Unknown function `{path}`: `{module_name}` is not imported, and a checkpoint may not import modules. "
+        raise Mistake("41", f"{text}Import it first, if you trust whoever made the checkpoint.")
     try:
         module = import_module(module_name)
     except ModuleNotFoundError as error:

@@ -14,6 +14,10 @@ commands
                                   lightning-tying plan --config RUN.yaml [--format json] [--explain]
   discover   the ties that a run's model has, as YAML:
                                   lightning-tying discover --config RUN.yaml
+  report     how well the uses of each shared parameter agreed in a run, as a page with pictures:
+                                  lightning-tying report runs/RUN [--format html|text|json]
+  checkpoint look into checkpoints, and rewrite them: inspect, migrate, consolidate, export, import:
+                                  lightning-tying checkpoint inspect runs/RUN/best.ckpt
   examples   copy the shipped configs to a folder of yours:
                                   lightning-tying examples DIR
 
@@ -28,7 +32,9 @@ options of fit, validate, test and predict (all of Lightning's; `lightning-tying
   --sharing FILE          the same, for any LightningModule
   --let NAME=VALUE        another value of the spec's `let`: --let K=6; may be given several times
   --init_from FILE        start from trained untied weights
-  --ckpt_path FILE        go on from a checkpoint; test and predict take RUN's best.ckpt by themselves
+  --ckpt_path FILE        go on from a checkpoint; `last`: from the newest of RUN that can be read, or begin;
+                          test and predict take RUN's best.ckpt by themselves
+  --weights_only false    load a checkpoint of yours that holds more than plain values; it may run any code
   --KEY VALUE             overrides a key: --trainer.max_steps 50, --data.languages '[en, de]'
   --parameter_savings false     leave out the table of what is saved
   --print_config          show the whole config and stop

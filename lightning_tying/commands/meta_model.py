@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TypeVar
 
 import torch
 from lightning.pytorch import LightningModule
@@ -16,6 +16,8 @@ from lightning_tying.commands.options import join_let
 from lightning_tying.commands.run import with_clear_errors
 from lightning_tying.commands.tying_cli import TyingCLI
 from lightning_tying.tasks.parser_errors import explain_instantiation
+
+CLIT = TypeVar("CLIT", bound="ModelOnlyCLI")
 
 
 class ModelOnlyCLI(TyingCLI):
@@ -91,7 +93,7 @@ def make_real_model(words: list[str], more: Sequence[str] = ()) -> LightningModu
         ConfigError: the config is wrong, or its weights do not fit.
         SpecError: the sharing spec is wrong, or does not fit the model.
     """
-    return _make(RealModelCLI, words, more)
+    return make_model(RealModelCLI, words, more).model
 
 
 def make_meta_model(words: list[str], more: Sequence[str] = ()) -> LightningModule:
@@ -105,13 +107,19 @@ def make_meta_model(words: list[str], more: Sequence[str] = ()) -> LightningModu
         ConfigError: the config is wrong.
         SpecError: the sharing spec is wrong, or does not fit the model.
     """
-    return _make(ModelOnlyCLI, words, more)
+    return make_model(ModelOnlyCLI, words, more).model
 
 
-def _make(kind: type[ModelOnlyCLI], words: list[str], more: Sequence[str]) -> LightningModule:
+def make_model(kind: type[CLIT], words: list[str], more: Sequence[str]) -> CLIT:
+    """Parse the arguments of `fit` and make the model alone, as `kind` does it.
+
+    Raises:
+        ConfigError: the config is wrong.
+        SpecError: the sharing spec is wrong, or does not fit the model.
+    """
     arguments = join_let(["fit", *words])
 
-    def make() -> Any:
-        return kind(arguments).model
+    def make() -> CLIT:
+        return kind(arguments)
 
     return with_clear_errors(arguments, make, more)

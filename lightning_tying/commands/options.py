@@ -17,14 +17,31 @@ def take_option(words: list[str], name: str, choices: Sequence[str]) -> tuple[li
     Raises:
         ConfigError: the value is missing, or none of the choices.
     """
+    words, value = _take(words, name)
+    if value is not None and value not in choices:
+        raise ConfigError(f"{name} is one of {', '.join(choices)}, not {value or 'nothing'}.")
+    return words, value
+
+
+def take_text(words: list[str], name: str) -> tuple[list[str], str | None]:
+    """Take `--name VALUE` or `--name=VALUE` out of the words, whatever the value is.
+
+    Raises:
+        ConfigError: the value is missing.
+    """
+    words, value = _take(words, name)
+    if value == "":
+        raise ConfigError(f"{name} needs a value.")
+    return words, value
+
+
+def _take(words: list[str], name: str) -> tuple[list[str], str | None]:
+    """The other words and the value: empty where it is missing, None without the option."""
     for place, word in enumerate(words):
-        if word != name and not word.startswith(f"{name}="):
-            continue
-        joined = word.partition("=")[2] if "=" in word else None
-        value = joined if joined is not None else next(iter(words[place + 1 : place + 2]), None)
-        if value not in choices:
-            raise ConfigError(f"{name} is one of {', '.join(choices)}, not {value or 'nothing'}.")
-        return words[:place] + words[place + (1 if joined is not None else 2) :], value
+        if word == name:
+            return words[:place] + words[place + 2 :], next(iter(words[place + 1 : place + 2]), "")
+        if word.startswith(f"{name}="):
+            return words[:place] + words[place + 1 :], word.partition("=")[2]
     return words, None
 
 
@@ -59,3 +76,19 @@ def _read_let(text: str) -> tuple[str, Any]:
         return name.strip(), yaml.safe_load(value)
     except yaml.YAMLError as error:
         raise ConfigError(f"--let {text}: the value is not YAML.") from error
+
+
+def take_value(words: list[str], name: str) -> tuple[list[str], str | None]:
+    """Take `--name VALUE` or `--name=VALUE` with any value out of the words.
+
+    Raises:
+        ConfigError: the value is missing.
+    """
+    for place, word in enumerate(words):
+        if word.startswith(f"{name}="):
+            return words[:place] + words[place + 1 :], word.partition("=")[2]
+        if word == name:
+            if place + 1 == len(words) or words[place + 1].startswith("--"):
+                raise ConfigError(f"{name} needs a value.")
+            return words[:place] + words[place + 2 :], words[place + 1]
+    return words, None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import cast, get_args
 
 from lightning.pytorch import LightningModule
@@ -12,16 +13,19 @@ from lightning_tying.callbacks.parameter_savings import find_plan
 from lightning_tying.commands.explain_plan import explain_plan
 from lightning_tying.commands.meta_model import make_meta_model, make_real_model
 from lightning_tying.commands.options import take_flag, take_option
+from lightning_tying.commands.strategy_words import take_facts
 from lightning_tying.errors import ConfigError
 from lightning_tying.graph.ir import Format
 from lightning_tying.lowering.initial.distances import InitialReport
 from lightning_tying.lowering.plan import Plan
 from lightning_tying.lowering.state import find_tied
+from lightning_tying.parallel.plan_run import plan_run
+from lightning_tying.tasks.parallelize import find_graph, find_root
 
 FORMATS: tuple[str, ...] = get_args(Format)
 USAGE = """\
 usage: lightning-tying plan --config RUN.yaml [--format text|json|mermaid|dot|html] [--explain]
-                            [--values] [--let NAME=VALUE …] [--KEY VALUE …]
+                            [--values] [--strategy NAME] [--let NAME=VALUE …] [--KEY VALUE …]
 
 Shows what the sharing spec of a run config means: the shared parameters, who reads them, what is saved. The model is
 built on the meta device: nothing is allocated, and no data is read.
@@ -34,6 +38,9 @@ built on the meta device: nothing is allocated, and no data is read.
                      computes them, how each parameter gets its initial value, and every step
   --values           more: the model is built for real, on the CPU, with init_from where it is given, and the ten sites
                      that start farthest from what they were are named; with --format json all sites
+  --strategy NAME    more: how single, ddp, fsdp2, fsdp1 or deepspeed divides the module, for fsdp2 unit by unit; with
+                     --devices N (default 2), --tensor_parallel_size N (default 1), --precision WORD, and --units FILE
+                     for units that are written by hand
   --KEY VALUE        overrides, as for fit: --model.network.init_args.depth 12"""
 
 
@@ -43,16 +50,22 @@ def plan(words: list[str]) -> int:
     Raises:
         ConfigError: the config is wrong, or has no sharing.
         SpecError: the sharing spec is wrong, or does not fit the model.
+        ApplyError: the strategy would part what the spec ties, or written units do not fit.
     """
     if not words or words in (["-h"], ["--help"]):
         print(USAGE)
         return 0
+    words, facts, units = take_facts(words)
     words, chosen = take_option(words, "--format", FORMATS)
     words, explain = take_flag(words, "--explain")
     words, values = take_flag(words, "--values")
     make = make_real_model if values else make_meta_model
-    model = make(words, more=("format", "explain", "values"))
+    model = make(words, more=("format", "explain", "values", "strategy", "devices", "units"))
     found = require_plan(model)
+    if facts is not None:
+        tied = next(root for _, root, _ in find_tied(model))
+        root = find_root(model, tied)
+        found = replace(found, sharding=plan_run(find_graph(root), root, facts, units))
     report = next(report_distances(root) for _, root, _ in find_tied(model)) if values else None
     print(render(found, cast("Format", chosen or "text"), explain=explain, report=report))
     return 0
@@ -74,10 +87,13 @@ def render(found: Plan, chosen: Format, *, explain: bool, report: InitialReport 
     """The plan in one of the formats, pictures without the report of initial values."""
     if chosen == "json":
         content = {**found.to_dict(), "savings": report_savings(found).to_dict()}
+        if found.sharding is not None:
+            content["sharding"] = found.sharding.to_dict()
         if report is not None:
             content["initial_values"] = report.to_dict()
         return json.dumps(content, indent=1, ensure_ascii=False)
     if chosen != "text":
         return found.graph.render(chosen)
-    parts = [found.graph.render("text"), str(report_savings(found)), *([] if report is None else [str(report)])]
+    more = [str(part) for part in (found.sharding, report) if part is not None]
+    parts = [found.graph.render("text"), str(report_savings(found)), *more]
     return "\n\n".join([*parts, explain_plan(found)] if explain else parts)

@@ -136,7 +136,8 @@ def known_keys(command: str) -> list[str]:
     import inspect  # only for messages
 
     trainer = [f"trainer.{name}" for name in inspect.signature(Trainer).parameters]
-    own = ["config", "seed_everything", "model", "data", "trainer", "sharing", "let", "init_from", "parameter_savings"]
+    own = ["config", "seed_everything", "model", "data", "trainer", "sharing", "let", "init_from"]
+    own += ["on_conflict", "parameter_savings"]
     method = [name for name in inspect.signature(getattr(Trainer, command)).parameters if name != "self"]
     skipped = {"model", "datamodule", "dataloaders", "train_dataloaders", "val_dataloaders"}
     return [*own, *(name for name in method if name not in skipped), *trainer]
@@ -145,7 +146,11 @@ def known_keys(command: str) -> list[str]:
 def print_resume(words: list[str], saved: Path | None) -> None:
     """Print the exact line that goes on from where the run was stopped."""
     if saved is None:
-        said = "Interrupted before there was anything to save." if words[0] == "fit" else "Interrupted."
+        said = (
+            "Interrupted; nothing was saved of this moment. `--ckpt_path last` goes on from what was saved before."
+            if words[0] == "fit"
+            else "Interrupted."
+        )
         print(said, file=sys.stderr)
         return
     kept: list[str] = []

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, cast
 
-from lightning.pytorch import Callback, LightningModule
+from lightning.fabric.plugins import CheckpointIO
+from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint, ModelSummary, ProgressBar, RichProgressBar
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from rich.console import Console
@@ -18,6 +19,7 @@ from lightning_tying.callbacks.plain_progress import PlainProgress
 from lightning_tying.callbacks.random_state import KeepRandomState
 from lightning_tying.callbacks.run_checkpoint import RunCheckpoint
 from lightning_tying.callbacks.save_on_interrupt import SaveOnInterrupt
+from lightning_tying.plugins import AtomicCheckpoints
 
 RUNS = Path("runs")
 
@@ -35,6 +37,12 @@ def find_best(folder: Path) -> Path | None:
     return next((path for path in (folder / "best.ckpt", folder / "last.ckpt") if path.is_file()), None)
 
 
+def find_checkpoint_folders(trainer: Trainer) -> set[Path]:
+    """Where the checkpoints of a run lie: its folder, and those of all callbacks that save some."""
+    named = (getattr(callback, "dirpath", None) for callback in trainer.checkpoint_callbacks)
+    return {Path(trainer.default_root_dir).resolve(), *(Path(folder) for folder in named if folder)}
+
+
 def add_defaults(trainer: dict[str, Any], folder: Path, model: LightningModule, *, savings: bool) -> dict[str, Any]:
     """Complete the trainer's arguments.
 
@@ -45,7 +53,7 @@ def add_defaults(trainer: dict[str, Any], folder: Path, model: LightningModule, 
         savings: whether to report what sharing saves.
 
     Returns:
-        `default_root_dir`, `logger`, `callbacks` and `enable_model_summary`.
+        `default_root_dir`, `logger`, `callbacks`, `plugins` and `enable_model_summary`.
     """
     callbacks = _as_list(trainer.get("callbacks"))
     barebones = bool(trainer.get("barebones"))
@@ -60,8 +68,21 @@ def add_defaults(trainer: dict[str, Any], folder: Path, model: LightningModule, 
         "default_root_dir": str(folder),
         "logger": logger,
         "callbacks": callbacks,
+        "plugins": add_plugin(trainer),
         "enable_model_summary": summary,
     }
+
+
+def add_plugin(trainer: dict[str, Any]) -> list[Any]:
+    """The plugins of a config, and atomic checkpoints where neither they nor the strategy bring another way to save."""
+    given = trainer.get("plugins")
+    plugins: list[Any] = list(cast("list[Any]", given)) if isinstance(given, list) else [] if given is None else [given]
+    strategy = trainer.get("strategy")
+    own_way = getattr(strategy, "_checkpoint_io", None) is not None or "xla" in str(strategy).lower()
+    on_tpu = str(trainer.get("accelerator")).lower() == "tpu"
+    if not own_way and not on_tpu and not any(isinstance(plugin, CheckpointIO) for plugin in plugins):
+        plugins.append(AtomicCheckpoints())
+    return plugins
 
 
 def make_loggers(folder: Path) -> list[Any]:
@@ -90,10 +111,10 @@ def _missing(
         yield NetworkSummary()
     if not _has(callbacks, KeepRandomState):
         yield KeepRandomState()
-    if not _has(callbacks, SaveOnInterrupt):
-        yield SaveOnInterrupt(folder)
     if trainer.get("enable_progress_bar") is not False and not _has(callbacks, ProgressBar):
         yield make_progress_bar()
+    if not _has(callbacks, SaveOnInterrupt):
+        yield SaveOnInterrupt(folder)  # behind the others: when it saves a step, they have counted it
     if trainer.get("enable_checkpointing") is not False and not _has(callbacks, ModelCheckpoint):
         yield make_checkpoint(folder, model)
 

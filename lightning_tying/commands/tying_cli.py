@@ -15,19 +15,24 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveCon
 from torch import nn
 from typing_extensions import override
 
-from lightning_tying.algebra.maps.kept_maps import use_maps
-from lightning_tying.api import tie
 from lightning_tying.commands.checkpoint_file import check_checkpoint
+from lightning_tying.commands.newest_checkpoint import NEWEST, find_newest
 from lightning_tying.commands.predictions import print_predictions
-from lightning_tying.commands.run_defaults import add_defaults, find_best, find_run_folder
+from lightning_tying.commands.run_defaults import (
+    add_defaults,
+    find_best,
+    find_checkpoint_folders,
+    find_run_folder,
+)
 from lightning_tying.errors import ConfigError
+from lightning_tying.lowering.conflicts import ConflictPolicy
 from lightning_tying.lowering.state import find_tied
+from lightning_tying.parallel.tensor_parallel_styles import ATTRIBUTE
 from lightning_tying.tasks.build import check_vocab_size, link_vocabulary, restore_vocab_size
 from lightning_tying.tasks.kept_maps import find_maps
-from lightning_tying.tasks.load_weights import load_weights
-from lightning_tying.tasks.penalized_step import add_penalty
+from lightning_tying.tasks.parallelize import set_units
 from lightning_tying.tasks.sharing_source import SharingSource
-from lightning_tying.tasks.tied_module import TiedModule
+from lightning_tying.tasks.tie_any import tie_any
 
 
 class SaveRunConfig(SaveConfigCallback):
@@ -84,6 +89,21 @@ class TyingCLI(LightningCLI):
         parser.add_argument("--let", type=dict[str, Any] | None, default=None, help="Values of the spec's `let`.")
         parser.add_argument("--init_from", type=str | None, default=None, help="Trained untied weights to start from.")
         parser.add_argument(
+            "--on_conflict",
+            type=ConflictPolicy,
+            default="error",
+            help="What becomes of weights with two values for one shared parameter.",
+        )
+        parser.add_argument(
+            "--tensor_parallel",
+            type=dict[str, str] | None,
+            default=None,
+            help="Module patterns and their styles, for a network without a plan for tensor parallel.",
+        )
+        parser.add_argument(
+            "--units", type=str | None, default=None, help="A file of the units that FSDP2 gathers together."
+        )
+        parser.add_argument(
             "--parameter_savings", type=bool, default=True, help="Whether to report at fit start what sharing saves."
         )
 
@@ -94,8 +114,8 @@ class TyingCLI(LightningCLI):
         Sharing and vocabulary of the checkpoint are compared with the module's when it is loaded.
         """
         path = self.options.get("ckpt_path")
-        if path and path not in ("best", "last", "hpc") and "://" not in path:
-            check_checkpoint(Path(path))
+        if path and path not in (*NEWEST, "best", "hpc") and "://" not in path:
+            check_checkpoint(Path(path), trusted=self.options.get("weights_only") is False)
 
     @override
     def _dump_config(self) -> None:
@@ -138,19 +158,15 @@ class TyingCLI(LightningCLI):
 
     @override
     def after_instantiate_classes(self) -> None:
-        """Load and tie a module that has no such arguments."""
-        model, weights, sharing = self.model, self.options.get("init_from"), self.options.get("sharing")
-        if weights is not None:
-            load_weights(model, Path(weights))
-        if sharing is None:
-            return
-        if isinstance(model, TiedModule):
-            model.tie_network(sharing)
-        else:
-            source = cast(SharingSource, sharing)
-            with use_maps(source.maps or {}):
-                tie(model, source.resolve())
-            add_penalty(model)
+        """Load and tie a module that has no such arguments, eager or lazy."""
+        if self.options.get("tensor_parallel") is not None:
+            setattr(self.model, ATTRIBUTE, self.options["tensor_parallel"])
+        weights, sharing = self.options.get("init_from"), self.options.get("sharing")
+        policy = cast(ConflictPolicy, self.options.get("on_conflict") or "error")
+        if weights is not None or sharing is not None or policy != "error":
+            tie_any(self.model, sharing, init_from=weights, on_conflict=policy)
+        if self.options.get("units") is not None:
+            set_units(self.model, self.options["units"])
 
     @override
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
@@ -164,12 +180,19 @@ class TyingCLI(LightningCLI):
 
     @override
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
-        """Let measuring and predicting take the run's best checkpoint where none is named."""
+        """Find the checkpoint: the newest of the run where that is asked, for measuring the run's best.
+
+        A checkpoint may hold tensors and plain values alone, unless the user says `--weights_only false`.
+        """
         kwargs = super()._prepare_subcommand_kwargs(subcommand)
-        if subcommand != "fit" and kwargs.get("ckpt_path") is None and self.options.get("init_from") is None:
+        if kwargs.get("weights_only") is None:
+            kwargs["weights_only"] = True
+        if kwargs.get("ckpt_path") in NEWEST:
+            kwargs["ckpt_path"] = find_newest(find_checkpoint_folders(self.trainer))
+        elif subcommand != "fit" and kwargs.get("ckpt_path") is None and self.options.get("init_from") is None:
             kwargs["ckpt_path"] = found = find_best(Path(self.trainer.default_root_dir))
             if found is not None:
-                check_checkpoint(found)
+                check_checkpoint(found, trusted=kwargs["weights_only"] is False)
             said = kwargs["ckpt_path"] or "none, so the network is as it was initialized"
             print(f"checkpoint: {said}", file=sys.stderr)
         return kwargs

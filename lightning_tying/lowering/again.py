@@ -9,6 +9,7 @@ from torch import nn
 from lightning_tying.algebra.expression import ParameterName
 from lightning_tying.errors import ApplyError
 from lightning_tying.graph.ir import SharingGraph, SharingGroup
+from lightning_tying.lowering.causes import EXPLAIN_SHARDED
 from lightning_tying.lowering.derive import find_places, refresh_factors
 from lightning_tying.lowering.draw_into import is_sharded
 from lightning_tying.lowering.initial.draw import is_drawn
@@ -19,11 +20,6 @@ from lightning_tying.lowering.reset import install_resets, remove_resets
 from lightning_tying.lowering.resolve import Slot
 from lightning_tying.lowering.retie import retie
 from lightning_tying.lowering.state import TiedState
-
-EXPLAIN_SHARDED = (
-    "fully_shard took one of {} and {} and not the other. Give their modules to one call, fully_shard([one, other]), "
-    "before the modules above them"
-)
 
 
 def tie_again(plan: Plan, module: nn.Module, state: TiedState) -> None:

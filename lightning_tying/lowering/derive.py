@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from lightning_tying.algebra.expression import ParameterName
 from lightning_tying.errors import ApplyError, TieBroken
 from lightning_tying.graph.ir import DerivedSite, SharingGraph, SharingGroup
+from lightning_tying.lowering.causes import explain_undone
 from lightning_tying.lowering.plan import Plan
-from lightning_tying.lowering.resolve import Slot, explain_undone, find_slots
+from lightning_tying.lowering.resolve import Slot, find_slots
 from lightning_tying.lowering.runtime.parametrize import find_value
 from lightning_tying.lowering.runtime.site_value import SiteValue
 

@@ -1,8 +1,9 @@
-"""A parameter and its new value in; the value is written, also into a parameter that a mesh shards."""
+"""A parameter and its new value in; the value is written, also into a parameter that a mesh shards; or read whole."""
 
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -25,6 +26,14 @@ def write_value(parameter: Tensor, value: Tensor) -> None:
                 parameter.copy_(distribute_tensor(local, mesh, parameter.placements))
                 return
         parameter.copy_(value.to(parameter))
+
+
+def read_whole(tensor: Tensor) -> Tensor:
+    """The whole of a tensor, gathered from all processes where it is sharded; with gradients to it."""
+    if is_sharded(tensor):
+        untyped: Any = tensor  # a DTensor
+        return untyped.full_tensor()
+    return tensor
 
 
 def is_sharded(tensor: Tensor | None) -> bool:

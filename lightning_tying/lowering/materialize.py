@@ -43,6 +43,6 @@ def _evaluate(site: SiteParametrization) -> Tensor:
     site.eval()
     try:
         with torch.inference_mode(False), torch.no_grad():
-            return site().detach().clone()
+            return site().detach().clone(memory_format=torch.contiguous_format)
     finally:
         site.train(training)

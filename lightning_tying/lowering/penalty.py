@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_tying.algebra.primitives.node import Inputs
+from lightning_tying.lowering.draw_into import read_whole
 from lightning_tying.lowering.penalty_program import PenaltyProgram, make_programs
 from lightning_tying.lowering.resolve import Slot, find_slots
 from lightning_tying.lowering.state import TiedState, find_tied
@@ -57,4 +58,5 @@ def _reckon_term(penalty: PenaltyProgram, slots: Mapping[str, Slot], training: b
 
 
 def _widen(tensor: Tensor) -> Tensor:
-    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
+    whole = read_whole(tensor)  # outside of the network's forward a sharded one is not gathered
+    return whole.to(torch.promote_types(whole.dtype, torch.float32))

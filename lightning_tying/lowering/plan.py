@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from lightning_tying.errors import ConfigError, Problem
 from lightning_tying.graph.files.read_data import graph_from_data
@@ -49,6 +49,12 @@ class Parametrize:
 Step: TypeAlias = Alias | Parametrize
 
 
+class Sharding(Protocol):
+    """How a strategy divides the module, decided above this layer; it prints itself."""
+
+    def to_dict(self) -> dict[str, Any]: ...
+
+
 @dataclass(frozen=True)
 class Plan:
     """The steps that tie one model, with the graph and the spec that they come from.
@@ -57,11 +63,14 @@ class Plan:
         spec: what was written; a checkpoint carries its dump.
         graph: what it means for this model.
         steps: parametrizations in model order, then aliases group by group; applying them twice is applying them once.
+        sharding: how the strategy of `make_plan(facts=…)` divides the module; not part of what tying does, and
+            not in `to_dict`.
     """
 
     spec: SharingSpec
     graph: SharingGraph
     steps: tuple[Step, ...]
+    sharding: Sharding | None = field(default=None, compare=False)
 
     @property
     def warnings(self) -> tuple[Problem, ...]:
@@ -117,7 +126,8 @@ class Plan:
         return self  # frozen all the way down: the copy of a tied module may read the same plan
 
     def __str__(self) -> str:
-        return f"plan: {_count_steps(self.steps)}\n{self.graph}"
+        told = f"plan: {_count_steps(self.steps)}\n{self.graph}"
+        return told if self.sharding is None else f"{told}\n{self.sharding}"
 
     def _repr_html_(self) -> str:
         return self.graph.render("html")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 from torch import nn
 
@@ -69,6 +70,28 @@ def reset_shared(module: nn.Module, rule: ResetRule, method: str, original: Call
         parameter = parameters.get(name)
         if parameter is not None and not parameter.is_meta:
             write_value(parameter, draw(group, parameter))
+
+
+def find_decided(module: nn.Module) -> frozenset[str] | None:
+    """The parameters of its own that a module's reset gives values to; None where it has no reset."""
+    method = _find_reset(module)
+    if method is None:
+        return None
+    kept: tuple[str, ...] = ()
+    if isinstance(method, partial) and method.func is reset_shared:
+        kept = method.args[1].kept
+    return frozenset(own_parameters(module)).difference(kept)
+
+
+def reset_module(module: nn.Module) -> None:
+    """Call a module's own initializer, as it is on the instance: shared parameters follow their rule."""
+    method = _find_reset(module)
+    if method is not None:
+        method()
+
+
+def _find_reset(module: nn.Module) -> Any:
+    return next((found for name in RESET_METHODS if callable(found := getattr(module, name, None))), None)
 
 
 def _find_methods(part: nn.Module) -> list[str]:

@@ -6,9 +6,9 @@ from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 
 from torch import nn
-from torch.nn.utils import parametrize
 
 from lightning_tying.errors import TieBroken
+from lightning_tying.lowering.causes import explain_missing
 
 # Segments that torch's wrappers insert; only the first shows in the keys of a state dict.
 _COMPILED = "_orig_mod"
@@ -130,23 +130,6 @@ def without_wrappers(key: str) -> str:
     return ".".join(segment for segment in key.split(".") if segment not in WRAPPERS)
 
 
-def explain_missing(module: nn.Module, name: str) -> str:
-    """Why `module` probably has no parameter `name`, and what to do about it."""
-    parameters = own_parameters(module)
-    kind = type(module).__name__
-    if parametrize.is_parametrized(module, name):
-        return f"a parametrization was registered on it in {kind}. Remove it, or untie before registering it."
-    if f"{name}_g" in parameters or f"{name}_v" in parameters:
-        return f"weight_norm replaced it in {kind}. Remove weight_norm, or untie before applying it."
-    if f"{name}_orig" in parameters:
-        return f"pruning or spectral_norm replaced it in {kind}. Make it permanent or remove it, then tie again."
-    if name in parameters:
-        return f"it was set to None in {kind}. Put the parameter back, or untie it first."
-    if hasattr(module, name):
-        return f"{kind}.{name} is a {type(getattr(module, name)).__name__} now. Untie before replacing it."
-    return f"{kind} has no attribute `{name}`: it was deleted, or its module was exchanged. Untie before removing it."
-
-
 def _walk(path: str, found: dict[str, tuple[nn.Module, str]]) -> tuple[nn.Module, str]:
     if path in found:
         return found[path]
@@ -177,34 +160,6 @@ def _join(path: str, name: str) -> str:
     if name in WRAPPERS:
         return path
     return f"{path}.{name}" if path else name
-
-
-def explain_undone(site: str, module: nn.Module) -> str:
-    """Why a derived site has probably lost its parametrization, and what to do about it.
-
-    Args:
-        site: its FQN.
-        module: the module that had it.
-    """
-    name = site.rpartition(".")[2]
-    parameters, kind = own_parameters(module), type(module).__name__
-    if f"{name}_g" in parameters or f"{name}_v" in parameters:
-        cause = f"weight_norm replaced it in {kind}"
-    elif f"{name}_orig" in parameters:
-        cause = f"pruning or spectral_norm replaced it in {kind}"
-    elif parametrize.is_parametrized(module, name):
-        cause = f"another parametrization took its place in {kind}"
-    elif parameters.get(name) is not None:
-        cause = (
-            f"{kind} holds a parameter of its own there (remove_parametrizations, merge_and_unload, or it was "
-            "put there by hand)"
-        )
-    else:
-        cause = f"{kind} has lost its parametrization (the module was exchanged or quantized, or its class changed)"
-    return (
-        f"{site} is not computed from shared parameters any more: {cause}. Untie or materialize a module before "
-        "such a change; to go on, tie a model that is built anew."
-    )
 
 
 def _explain_path(path: str, module: nn.Module) -> str:

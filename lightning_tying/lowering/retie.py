@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, MutableMapping
 from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
 
 from lightning_tying.errors import SharingWarning
+from lightning_tying.lowering.activation import check_reentrant
 from lightning_tying.lowering.adapters import guard_adapters
 from lightning_tying.lowering.checkpoint import fill_aliases
 from lightning_tying.lowering.derive import find_places, find_values
@@ -19,6 +20,7 @@ from lightning_tying.lowering.plan import Alias
 from lightning_tying.lowering.pretrained import install_pretrained, remove_pretrained
 from lightning_tying.lowering.reset import install_resets, remove_resets
 from lightning_tying.lowering.state import TiedState, clear_state, read_state, require_state, write_state
+from lightning_tying.lowering.verify import verify_plan
 
 
 def install_hooks(module: nn.Module, state: TiedState) -> None:
@@ -34,6 +36,7 @@ def install_hooks(module: nn.Module, state: TiedState) -> None:
     install_resets(state.plan, module)
     install_pretrained(module, retie)
     guard_adapters(module, state.plan)
+    check_reentrant(module, state.plan)
 
 
 def remove_hooks(module: nn.Module) -> None:
@@ -85,11 +88,19 @@ def fill_before_load(module: nn.Module, state_dict: MutableMapping[str, Any], pr
     """
     state = read_state(module)
     if state is not None:
-        fill_aliases(state_dict, state.plan, prefix, _state_keys(state, module))
+        slots = find_places(state.plan, module)
+        keys = {place: slot.key for place, slot in slots.items()}
+        # Torch's loaders of sharded modules hand over the module's own parameters for what they do not load.
+        kept = {prefix + slot.key for slot in slots.values() if state_dict.get(prefix + slot.key) is slot.peek()}
+        fill_aliases(state_dict, state.plan, prefix, keys=keys, on_conflict=state.on_conflict, ignored=kept)
 
 
 def retie_after_load(module: nn.Module, _incompatible_keys: object) -> None:
-    """Load post-hook: `assign=True` gives every site a parameter of its own, on another device perhaps."""
+    """Load post-hook: `assign=True` gives every site a parameter of its own, on another device perhaps.
+
+    Raises:
+        TieBroken: a tie does not hold after the load, and could not be restored.
+    """
     state = read_state(module)
     if state is not None:
         slots = find_places(state.plan, module)
@@ -98,10 +109,7 @@ def retie_after_load(module: nn.Module, _incompatible_keys: object) -> None:
             if value is not None:
                 value.prepare()
         state.pending = find_pending(state, slots)
-
-
-def _state_keys(state: TiedState, module: nn.Module) -> Mapping[str, str]:
-    return {place: slot.key for place, slot in find_places(state.plan, module).items()}
+        verify_plan(state.plan, module)
 
 
 def _warn_lost(lost: list[Alias]) -> None:

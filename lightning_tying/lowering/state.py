@@ -10,6 +10,7 @@ from torch.utils.hooks import RemovableHandle
 
 from lightning_tying.algebra.expression import ParameterName
 from lightning_tying.errors import ApplyError
+from lightning_tying.lowering.conflicts import ConflictPolicy
 from lightning_tying.lowering.initial.initial_values import InitialReport
 from lightning_tying.lowering.penalty_program import PenaltyProgram
 from lightning_tying.lowering.plan import Plan
@@ -29,6 +30,7 @@ class TiedState:
         report: how far the initial values were from the sites.
         whole: the plan before some of its sites were untied; None while all of it holds.
         penalties: what computes the plan's penalties, made when it is first asked for.
+        on_conflict: what becomes of weights with two values for one parameter.
     """
 
     plan: Plan
@@ -37,6 +39,7 @@ class TiedState:
     report: InitialReport = field(default_factory=InitialReport)
     whole: Plan | None = None
     penalties: tuple[PenaltyProgram, ...] | None = None
+    on_conflict: ConflictPolicy = "error"
 
 
 def read_state(module: nn.Module) -> TiedState | None:

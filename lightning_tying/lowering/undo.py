@@ -96,7 +96,8 @@ def _make_own(member: Member) -> nn.Parameter:
     trainable = any(parameter.requires_grad for parameter in member.parameters)
     with torch.no_grad():
         tensor = member.parameters[0].detach() if member.value is None else read_value(member.value)
-        return nn.Parameter(tensor.clone(), requires_grad=trainable)
+        own = tensor.clone(memory_format=torch.contiguous_format)  # a transposed value has the strides of another shape
+        return nn.Parameter(own, requires_grad=trainable)
 
 
 def read_value(value: SiteValue) -> torch.Tensor:

@@ -86,7 +86,7 @@ class SelfAttention(Attention):
             k, v = cache.append(k, v)
         if causal and k.shape[2] > q.shape[2]:  # `is_causal` would align the first query with the first key
             mask, causal = _causal_mask(q.shape[2], k.shape[2], x.device), False
-        return self.attend(q, k, v, mask, causal and q.shape[2] > 1)
+        return self.attend(q, k, v, mask, causal and bool(q.shape[2] > 1))  # bool: a size may be symbolic in an export
 
 
 @final

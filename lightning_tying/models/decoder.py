@@ -1,6 +1,7 @@
 """Token ids in, logits of the next token out: a Transformer language model."""
 
-from typing import final
+from collections.abc import Mapping
+from typing import ClassVar, final
 
 import torch
 from torch import Tensor, nn
@@ -35,6 +36,15 @@ class DecoderLM(nn.Module):
     Raises:
         ValueError: An argument does not fit; the message says which, and what to write.
     """
+
+    tensor_parallel_styles: ClassVar[Mapping[str, str]] = {
+        "embed": "rowwise",
+        "layers.{l}.attn.{part:q|k|v}": "colwise",
+        "layers.{l}.attn.o": "rowwise",
+        "layers.{l}.mlp.{part:gate|up}": "colwise",
+        "layers.{l}.mlp.down": "rowwise",
+        "head": "colwise_gather",
+    }
 
     def __init__(
         self,

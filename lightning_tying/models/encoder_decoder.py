@@ -4,7 +4,8 @@ Pre-norm with LayerNorms; the norm after the last layer has no parameters, so th
 Vaswani et al. 2017 (whose post-norm needs none there either), while training needs no long warm-up.
 """
 
-from typing import final
+from collections.abc import Mapping
+from typing import ClassVar, final
 
 import torch
 from torch import Tensor, nn
@@ -135,6 +136,19 @@ class EncoderDecoder(nn.Module):
     Raises:
         ValueError: An argument does not fit; the message says which, and what to write.
     """
+
+    tensor_parallel_styles: ClassVar[Mapping[str, str]] = {
+        "{half:encoder|decoder}.embed": "rowwise",
+        "{half:encoder|decoder}.layers.{l}.self_attn.{part:q|k|v}": "colwise",
+        "{half:encoder|decoder}.layers.{l}.self_attn.o": "rowwise",
+        "decoder.layers.{l}.cross_attn.{part:q|k|v}": "colwise",
+        "decoder.layers.{l}.cross_attn.o": "rowwise",
+        "{half:encoder|decoder}.layers.{l}.fc1": "colwise",
+        "{half:encoder|decoder}.layers.{l}.fc2": "rowwise",
+        "head": "colwise_gather",
+    }
+    # Methods that compute besides `forward`: whoever gathers parameters before a call must do so for these too.
+    forward_methods: ClassVar[tuple[str, ...]] = ("encode", "decode")
 
     def __init__(
         self,

@@ -38,7 +38,7 @@ def list_families(graph: SharingGraph) -> tuple[FamilySavings, ...]:
     Families that one site reads stand together, so that every parameter is counted once; the largest savings first.
     """
     groups = {group.name: group for group in graph.groups if not group.is_plain}
-    together = _join_families(graph.derived, groups)
+    together = join_families(graph.derived, groups)
     found = [_reckon(names, graph.derived, groups) for names in together]
     return tuple(sorted(found, key=lambda family: -family.saved))
 
@@ -59,19 +59,19 @@ def _row(title: str, family: FamilySavings) -> tuple[str, ...]:
     return title, cells, f"{family.sites:,}", f"{family.after:,}", f"{family.saved:,}"
 
 
-def _join_families(
+def join_families(
     derived: Iterable[DerivedSite], groups: Mapping[ParameterName, SharingGroup]
 ) -> list[tuple[str, ...]]:
     """Families that some site reads together, each set once, in the order in which they are read."""
     sets: dict[str, dict[str, None]] = {}
-    for names in dict.fromkeys(_families(site) for site in derived):
+    for names in dict.fromkeys(read_families(site) for site in derived):
         joined = dict.fromkeys(part for name in names for part in (*sets.get(name, ()), name))
         sets |= dict.fromkeys(joined, joined)
     known = {name.family for name in groups}
     return list(dict.fromkeys(tuple(name for name in joined if name in known) for joined in sets.values()))
 
 
-def _families(site: DerivedSite) -> tuple[str, ...]:
+def read_families(site: DerivedSite) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name.family for name in site.expression.parameters))
 
 
@@ -80,6 +80,6 @@ def _reckon(
 ) -> FamilySavings:
     members = [group for group in groups.values() if group.name.family in names]
     aliases = [group.meta.numel for group in members for use in group.uses if not use.slot]
-    sites = [site.meta.numel for site in derived if not set(names).isdisjoint(_families(site))]
+    sites = [site.meta.numel for site in derived if not set(names).isdisjoint(read_families(site))]
     cells = sum(group.meta.numel for group in members)
     return FamilySavings(", ".join(names), len(aliases) + len(sites), sum(aliases) + sum(sites), cells)

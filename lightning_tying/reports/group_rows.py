@@ -52,9 +52,13 @@ def _fold(groups: Sequence[GroupSavings], widen: Callable[[GroupSavings], str]) 
     return folded
 
 
-def _without_numbers(group: GroupSavings) -> str:
+def drop_numbers(name: str) -> str:
     """`block[up, 3]` stands with `block[up, 4]`; `layers.3.weight`, the name of a tie without one, with its like."""
-    return re.sub(r"(?<=[.\[ ])\d+(?=[.\],])|^\d+(?=\.)|(?<=\.)\d+$", "…", group.name)
+    return re.sub(r"(?<=[.\[ ])\d+(?=[.\],])|^\d+(?=\.)|(?<=\.)\d+$", "…", name)
+
+
+def _without_numbers(group: GroupSavings) -> str:
+    return drop_numbers(group.name)
 
 
 def _family(group: GroupSavings) -> str:

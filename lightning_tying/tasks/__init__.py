@@ -3,7 +3,8 @@
 from lightning_tying.tasks.classification import Classification
 from lightning_tying.tasks.language_modeling import LanguageModeling
 from lightning_tying.tasks.optimization import WarmupCosine
+from lightning_tying.tasks.tie_any import load_tied, tie_any
 from lightning_tying.tasks.tied_module import TiedModule
 from lightning_tying.tasks.translation import Translation
 
-__all__ = ["Classification", "LanguageModeling", "TiedModule", "Translation", "WarmupCosine"]
+__all__ = ["Classification", "LanguageModeling", "TiedModule", "Translation", "WarmupCosine", "load_tied", "tie_any"]

@@ -19,6 +19,7 @@ from lightning.pytorch.core.mixins.hparams_mixin import (
 
 from lightning_tying.errors import ConfigError
 from lightning_tying.spec.tree import describe_value
+from lightning_tying.tasks.config_size import check_size
 from lightning_tying.tasks.parser_errors import explain_instantiation, explain_parser_error, is_required
 from lightning_tying.tasks.sharing_source import SharingSource, is_path, read_sharing
 
@@ -146,6 +147,9 @@ def read_config(source: str | Path) -> dict[str, Any]:
         line = f":{mark.line + 1}" if mark is not None else ""
         problem = getattr(error, "problem", None) or str(error).partition("\n")[0]
         raise ConfigError(f"{name}{line}: This is not YAML: {problem}.") from error
+    except RecursionError as error:
+        raise ConfigError(f"{name}: The config nests too deep.") from error
+    check_size(content, name)
     if not isinstance(content, dict):
         found = "empty" if content is None else describe_value(content)
         raise ConfigError(f"{name}: A config is a mapping with `model`, `data` and `trainer`; this one is {found}.")

@@ -10,6 +10,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from lightning_tying.checkpoints.safetensors_file import read_safetensors
 from lightning_tying.errors import ConfigError
 
 
@@ -18,7 +19,7 @@ def load_weights(network: nn.Module, path: Path) -> None:
 
     Args:
         network: gets the weights, in place.
-        path: a `.ckpt` or `.pt` file; a prefix `network.` of its keys is left out.
+        path: a `.ckpt`, `.pt` or `.safetensors` file; a prefix `network.` of its keys is left out.
 
     Raises:
         ConfigError: the file cannot be read, or a tensor is missing, unexpected or of another shape.
@@ -44,7 +45,9 @@ def load_weights(network: nn.Module, path: Path) -> None:
 
 def _read(path: Path) -> Mapping[str, Any]:
     if not path.is_file():
-        raise ConfigError(f"The weights {path} do not exist. `init_from` names a .ckpt file or a saved state dict.")
+        raise ConfigError(f"The weights {path} do not exist. `init_from` names a .ckpt, .pt or .safetensors file.")
+    if path.suffix == ".safetensors":
+        return read_safetensors(path)
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:

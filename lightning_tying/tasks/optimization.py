@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from typing import Any
+from warnings import warn
 
 import torch
 from lightning.pytorch.cli import ReduceLROnPlateau
@@ -57,10 +58,29 @@ class WarmupCosine(LRScheduler):
         """The learning rate of each parameter group at this step."""
         return [peak * self.factor(self.last_epoch) for peak in self.base_lrs]
 
+    @override
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on at the step of a checkpoint, along the curve of this run.
+
+        A run that is made longer or shorter when it is resumed has other learning rates from here on; that is said.
+        """
+        total = self.total_steps
+        super().load_state_dict(state_dict)
+        before = state_dict.get("total_steps")
+        if total is None or before is None or total == before:
+            return
+        self.spread_over(total)
+        warn(
+            f"WarmupCosine: the checkpoint's learning rate falls over {before} steps, this run's over {total}. From "
+            f"step {self.last_epoch} on it follows this run's.",
+            stacklevel=2,
+        )
+
     def spread_over(self, total_steps: int) -> None:
-        """Set how many steps there are, before the first one is made."""
+        """Set how many steps there are, and the learning rates of this step."""
         self.total_steps = total_steps
-        for group, rate in zip(self.optimizer.param_groups, self.get_lr(), strict=True):
+        self._last_lr = self.get_lr()  # what `get_last_lr` gives, and a logger writes
+        for group, rate in zip(self.optimizer.param_groups, self._last_lr, strict=True):
             group["lr"] = rate
 
     def factor(self, step: int) -> float:

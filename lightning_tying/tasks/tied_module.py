@@ -5,38 +5,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, Self
 
 from torch import nn
 from typing_extensions import override
 
-from lightning_tying.algebra.expression import FileMap
-from lightning_tying.algebra.maps.kept_maps import use_maps
-from lightning_tying.api import tie, verify
-from lightning_tying.errors import ConfigError, SpecError, TieBroken
-from lightning_tying.lowering.checkpoint import refuse_conflicts
-from lightning_tying.lowering.initial.whitening import weights_follow
+from lightning_tying.errors import ConfigError, SpecError
+from lightning_tying.lowering.conflicts import ConflictPolicy
 from lightning_tying.lowering.plan import Plan
-from lightning_tying.lowering.state import find_tied
 from lightning_tying.spec.dumper import spec_to_data
 from lightning_tying.spec.schema import SharingSpec
-from lightning_tying.tasks.check_optimizers import check_optimizers
-from lightning_tying.tasks.checkpoint_content import check_content, write_content
-from lightning_tying.tasks.kept_maps import MAPS_KEY, find_maps, write_maps
-from lightning_tying.tasks.load_weights import load_weights
-from lightning_tying.tasks.parallelize import parallelize
-from lightning_tying.tasks.penalized_step import add_penalty
-from lightning_tying.tasks.sharing_source import Sharing, read_sharing, split_maps
-
-if TYPE_CHECKING:
-    from lightning.pytorch import LightningModule as Base
-else:
-    Base = object  # so that modules of `lightning.pytorch` and of `pytorch_lightning` both take the mixin
+from lightning_tying.tasks.checkpoint_imports import guard_load
+from lightning_tying.tasks.kept_maps import MAPS_KEY, write_maps
+from lightning_tying.tasks.sharing_source import Sharing, SharingSource
+from lightning_tying.tasks.watched_module import WatchedModule, untie_root
 
 
-class TiedModule(Base):
+class TiedModule(WatchedModule):
     """Ties `self.network` (or the module itself) and keeps watch; goes in front of any LightningModule.
 
     Works with `lightning.pytorch` and with `pytorch_lightning`::
@@ -51,11 +38,7 @@ class TiedModule(Base):
     in `__init__` leaves both building and tying to `configure_model`, which Lightning calls in the strategy's context.
     """
 
-    _tied_spec: SharingSpec | None = None
     _build_network: Callable[[], nn.Module] | None = None
-    _init_from: Path | str | None = None
-    _network_ready: bool = False
-    _kept_maps: Mapping[str, FileMap] | None = None
 
     def tie_network(
         self,
@@ -63,6 +46,7 @@ class TiedModule(Base):
         *,
         build: Callable[[], nn.Module] | None = None,
         init_from: Path | str | None = None,
+        on_conflict: ConflictPolicy = "error",
     ) -> None:
         """Tie the network by a spec, now or (with `build`) in `configure_model`.
 
@@ -71,32 +55,60 @@ class TiedModule(Base):
                 one, else to the module. None leaves every parameter on its own.
             build: makes the network.
             init_from: a checkpoint or state dict of the untied network, loaded before tying.
+            on_conflict: what becomes of weights that have two values for one parameter, as for `tie`.
 
         Raises:
             SpecError: the spec is wrong or does not fit the network.
             ConfigError: a file is missing, or the weights do not fit the network.
         """
-        content, self._kept_maps = split_maps(sharing)  # hparams of a checkpoint and saved configs bring maps along
-        self._tied_spec = None if content is None else read_sharing(cast(Sharing, content))
+        self.start_watch(sharing, init_from, on_conflict)
         if build is not None and self._tied_spec is not None and self._tied_spec.problems:
             raise SpecError(self._tied_spec.problems)  # the network that would show more is not there yet
-        self._refuse_conflicts()
         self._build_network = build
-        self._init_from = init_from
-        self._network_ready = False
         self._remember_spec()
         if build is None:
-            self._prepare_network()
+            self.tie_now()
 
+    def tie_again(
+        self,
+        sharing: Sharing | SharingSpec | None,
+        init_from: Path | str | None = None,
+        on_conflict: ConflictPolicy = "error",
+    ) -> None:
+        """Tie by another spec than `__init__` did, or from other weights; the way of building stays.
+
+        Args:
+            sharing: what `tie_network` takes; None for the spec that the module has.
+            init_from: what `tie_network` takes.
+            on_conflict: what `tie_network` takes.
+
+        Raises:
+            SpecError: the spec is wrong or does not fit the network.
+            ConfigError: a file is missing, or the weights do not fit the network.
+        """
+        if sharing is not None or init_from is not None:
+            untie_root(self)
+        if sharing is None and self._tied_spec is not None:
+            sharing = SharingSource(self._tied_spec, spec=self._tied_spec, maps=self._tied_maps)
+        self.tie_network(sharing, build=self._build_network, init_from=init_from, on_conflict=on_conflict)
+
+    @classmethod
     @override
-    def configure_model(self) -> None:
-        """Build and tie a network that was given as a callable; the second call does nothing."""
-        super().configure_model()
-        if not self._network_ready:
-            self._prepare_network()
-        parallelize(self)
+    def load_from_checkpoint(
+        cls, checkpoint_path: Any, map_location: Any = None, hparams_file: Any = None, *rest: Any, **kwargs: Any
+    ) -> Self:
+        """As Lightning's, with `weights_only=True` where nothing is said: then a checkpoint imports no module.
+
+        Raises:
+            ConfigError: the checkpoint names a class or a function of a module that is not imported.
+        """
+        if len(rest) < 2:
+            kwargs.setdefault("weights_only", True)
+        with guard_load(checkpoint_path, kwargs.get("weights_only", rest[1] if len(rest) > 1 else None)):
+            return super().load_from_checkpoint(checkpoint_path, map_location, hparams_file, *rest, **kwargs)
 
     @property
+    @override
     def tied_network(self) -> nn.Module:
         """What the spec's patterns are relative to: `self.network`, or the module where it has none."""
         network = getattr(self, "network", None)
@@ -105,97 +117,50 @@ class TiedModule(Base):
     @property
     def plan(self) -> Plan | None:
         """The plan that the network was tied by; None before it is tied and without a spec."""
-        return next((state.plan for _, _, state in find_tied(self.tied_network)), None)
+        return self.tied_plan
 
     @override
-    def on_fit_start(self) -> None:
-        """Refuse to train a network whose ties do not hold, or an optimizer that does not fit it."""
-        super().on_fit_start()
-        self.check_ties("at fit start")
-        check_optimizers(self)
-
-    @override
-    def on_train_start(self) -> None:
-        """Check once more: some strategies load weights after `on_fit_start`."""
-        super().on_train_start()
-        self.check_ties("at train start")
-
-    @override
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuse to save broken ties; put the spec into the checkpoint."""
-        super().on_save_checkpoint(checkpoint)
-        self.check_ties("before a save")
-        write_content(self, checkpoint)
-
-    @override
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Compare the checkpoint's spec with this module's.
+    def parameters(self, recurse: bool = True) -> Iterator[nn.Parameter]:
+        """As `nn.Module.parameters`.
 
         Raises:
-            ConfigError: they differ, or one of their maps does, so weights would be joined or parted without notice.
+            ConfigError: there are none yet, since `configure_model` builds the network: an optimizer is made too early.
         """
-        super().on_load_checkpoint(checkpoint)
-        check_content(self, checkpoint)
+        found = list(super().parameters(recurse))
+        if recurse and not found and self._build_network is not None and not self._tied_ready:
+            raise ConfigError(
+                f"{type(self).__name__} has no parameters yet: its network is built and tied in `configure_model`. "
+                "LightningCLI makes the optimizer of `--optimizer` before that; give the module its own, with "
+                "model.init_args.optimizer or `configure_optimizers`, or give it a network that is built."
+            )
+        return iter(found)
 
-    def check_ties(self, when: str) -> None:
-        """Verify every tie of the plan.
-
-        Raises:
-            TieBroken: naming the group, its sites and the likely cause.
-        """
-        if self.plan is None:
-            return
-        try:
-            verify(self.tied_network)
-        except TieBroken as error:
-            raise TieBroken(f"{error} (found {when})") from error
-
-    def _prepare_network(self) -> None:
+    @override
+    def tie_now(self) -> None:
         if self._build_network is not None:
             self.network = build_network(self._build_network)
-        on_meta = any(parameter.is_meta for parameter in self.tied_network.parameters())
-        if self._init_from is not None and not on_meta:
-            load_weights(self.tied_network, Path(self._init_from))
+        super().tie_now()
         if self._tied_spec is not None:
-            with use_maps(self._kept_maps or {}), weights_follow(self._kept_maps is not None):
-                tie(self.tied_network, self._tied_spec)
             self._remember_spec()
-            add_penalty(self)
-        self._network_ready = True
-
-    def _refuse_conflicts(self) -> None:
-        """Look at a checkpoint as a whole: the network's own hook comes after its siblings have been loaded."""
-        hooks = cast("Iterable[object]", self._load_state_dict_pre_hooks.values())
-        if all(getattr(hook, "hook", None) is not refuse_conflicts for hook in hooks):
-            self.register_load_state_dict_pre_hook(refuse_conflicts)
-
-    @property
-    def tied_spec(self) -> SharingSpec | None:
-        """The spec that the network is, or will be, tied by."""
-        return self._tied_spec
-
-    @property
-    def maps(self) -> Mapping[str, FileMap]:
-        """The maps of the plan; before there is one, those that a checkpoint's hparams brought."""
-        return (self._kept_maps or {}) if self.plan is None else find_maps(self.plan.graph)
-
-    @property
-    def _needs_files(self) -> bool:
-        """Whether the spec names files, which need not be there where a checkpoint is loaded."""
-        if self.plan is None:
-            return self._kept_maps is not None
-        inits = (group.policy.init for group in self.plan.graph.groups)
-        return bool(self.maps) or any(init.kind == "svd_joint" and init.arguments for init in inits)
 
     def _remember_spec(self) -> None:
         """Write the content of the spec and its maps into hparams, so that `load_from_checkpoint` needs no file."""
         content: dict[str, Any] | None = None if self._tied_spec is None else dict(spec_to_data(self._tied_spec))
         if content is not None and self._needs_files:
-            content[MAPS_KEY] = write_maps(self.maps)
+            content[MAPS_KEY] = write_maps(self.tied_maps)
         kept: dict[str, Any] = {"sharing": content}
         if "init_from" in self.hparams:
             kept["init_from"] = None  # its weights are in the checkpoint; the file need not exist elsewhere
         self.save_hyperparameters(kept)
+
+    @property
+    def _needs_files(self) -> bool:
+        """Whether the spec names files, which need not be there where a checkpoint is loaded."""
+        plan = self.tied_plan
+        if plan is None:
+            return self._tied_maps is not None
+        inits = (group.policy.init for group in plan.graph.groups)
+        return bool(self.tied_maps) or any(init.kind == "svd_joint" and init.arguments for init in inits)
 
 
 def build_network(build: Callable[[], nn.Module]) -> nn.Module:

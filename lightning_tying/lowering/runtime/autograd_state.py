@@ -9,7 +9,7 @@ which storage a tensor has.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, cast
 
 import torch
@@ -44,6 +44,17 @@ def storage_key(tensor: Tensor) -> int | None:
         return tensor.untyped_storage()._cdata
     except (RuntimeError, NotImplementedError):  # wrapped by a transform, or a subclass without memory
         return None
+
+
+def shares_memory(tensor: Tensor, others: Iterable[Tensor]) -> bool:
+    """Whether a tensor lies in the memory of one of the others; of distributed ones this process's parts are meant."""
+    key = storage_key(_local_part(tensor))
+    return key is not None and any(storage_key(_local_part(other)) == key for other in others)
+
+
+def _local_part(tensor: Tensor) -> Tensor:
+    """What a DTensor holds here: it has no memory of its own. `to_local` would be recorded by autograd."""
+    return getattr(tensor, "_local_tensor", tensor)
 
 
 def after_backward(callback: Callable[[], None]) -> bool:

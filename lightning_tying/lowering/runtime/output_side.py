@@ -86,6 +86,8 @@ def _is_cheaper(site: SiteParametrization, input: Tensor) -> bool:
     split, parameters = cast(SplitValue, site.value.split), site.parameters_read()
     if input.is_nested or 0 in split.shape or any(each.dtype != site.value.dtype for each in parameters):
         return False
+    if site.gathered:  # its terms may be read only by calling it
+        return False
     compiling = torch.compiler.is_compiling()
     if not compiling and is_cached(site):
         return False

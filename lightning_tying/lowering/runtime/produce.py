@@ -26,7 +26,7 @@ def produce(site: SiteParametrization, base: bool) -> Tensor:
     """The value of a site, with gradients to its slots; none of its steps is kept for the backward pass."""
     parameters = site.parameters_read()
     # Sharded ones are gathered only inside the call, so a function of its own never sees what it is to derive by.
-    if any(is_sharded(parameter) for parameter in parameters) or not _keeps_steps(site, base):
+    if site.gathered or any(is_sharded(parameter) for parameter in parameters) or not _keeps_steps(site, base):
         return site(base)
     function: Any = _Produced  # torch's stubs leave `apply` open
     return cast(Tensor, function.apply(site, base, *parameters))

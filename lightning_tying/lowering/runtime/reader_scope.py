@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
-from lightning_tying.lowering.runtime.autograd_state import autocasts, may_replace_saved, storage_key
+from lightning_tying.lowering.runtime.autograd_state import autocasts, may_replace_saved, shares_memory
 from lightning_tying.lowering.runtime.produce import produce
 from lightning_tying.lowering.runtime.recompute import Origin, Recipe, Recorder, foreign_pack, unpack
 from lightning_tying.lowering.runtime.site_parametrization import SiteParametrization
@@ -181,8 +181,7 @@ def _read_cached(cache: dict[tuple[bool, bool], Tensor], site: SiteParametrizati
 
 
 def _look_up(values: dict[_Key, _Held], site: SiteParametrization, base: bool, casts: bool) -> _Held:
-    maker = site.value
-    parameters, dtype = maker.parameters_read(), maker.dtype
+    parameters, dtype = site.parameters_read(), site.dtype
     if casts:
         dtype = _autocast_dtype(dtype, parameters[0])
     key = (base, dtype, torch.is_grad_enabled(), torch.is_inference_mode_enabled(), *map(id, parameters))
@@ -197,7 +196,7 @@ def _compute(site: SiteParametrization, base: bool, dtype: torch.dtype, paramete
     value = produce(site, base) if again else site(base)
     if value.dtype != dtype:
         value = value.to(dtype)
-    if not again or _shares_memory(value, parameters):
+    if not again or shares_memory(value, parameters):
         return _Held(value, None, parameters)
     return _Held(value, Recipe(Origin(site, site.tensor_name), base, value.dtype), parameters)
 
@@ -210,9 +209,4 @@ def _autocast_dtype(dtype: torch.dtype, like: Tensor) -> torch.dtype:
 
 
 def _own_memory(value: Tensor, site: SiteParametrization) -> Tensor:
-    return value.clone() if _shares_memory(value, site.parameters_read()) else value
-
-
-def _shares_memory(value: Tensor, parameters: Sequence[Tensor]) -> bool:
-    key = storage_key(value)
-    return key is not None and any(storage_key(parameter) == key for parameter in parameters)
+    return value.clone() if shares_memory(value, site.parameters_read()) else value

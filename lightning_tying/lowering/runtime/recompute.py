@@ -21,6 +21,8 @@ from lightning_tying.lowering.runtime.autograd_state import after_backward, stor
 class Producer(Protocol):
     """What computes a value and knows the parameters that it reads; calling it runs the hooks of its module."""
 
+    gathered: bool
+
     def __call__(self, base: bool = False) -> Tensor: ...
     def parameters_read(self) -> list[nn.Parameter]: ...
     def compute_with(self, parameters: Sequence[Tensor], base: bool) -> Tensor: ...
@@ -50,16 +52,19 @@ class Origin:
         """
         self.check()
         now = self.producer.parameters_read()
-        if all(one is other for one, other in zip(now, self.parameters, strict=True)):
+        # Gathered parameters are other objects than their shards, and are there only while the producer is called.
+        if self.producer.gathered or all(one is other for one, other in zip(now, self.parameters, strict=True)):
             return self.producer(base)  # called as a module: its hooks may gather parameters first (FSDP)
         return self.producer.compute_with(self.parameters, base)
 
     def check(self) -> None:
-        """Compare the versions, as torch does for tensors that it saved itself.
+        """Compare the versions, as torch does for tensors that it saved itself; those of gathered ones tell nothing.
 
         Raises:
             ApplyError: a shared parameter has been written to since.
         """
+        if self.producer.gathered:
+            return
         for parameter, version in zip(self.parameters, self.versions, strict=True):
             if _version(parameter) != version:
                 raise ApplyError(

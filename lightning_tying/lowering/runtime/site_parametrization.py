@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import cast
 
+import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import ParametrizationList
 
 from lightning_tying.errors import ApplyError
 from lightning_tying.lowering.resolve import own_modules
+from lightning_tying.lowering.runtime.autograd_state import shares_memory
 from lightning_tying.lowering.runtime.fresh_module import initialize
 from lightning_tying.lowering.runtime.site_value import SiteValue
 
@@ -20,9 +22,15 @@ class SiteParametrization(ParametrizationList):
     Args:
         name: of the tensor in its module, for messages.
         value: computes it.
+
+    Attributes:
+        gathered: whether its parameters are there only while it is called: `fully_shard` has made it part of a unit.
+        given_as: the dtype in which readers get the value, where a strategy's policy wants another than its own.
     """
 
     tensor_name: str
+    gathered: bool = False
+    given_as: torch.dtype | None = None
 
     def __init__(self, name: str, value: SiteValue) -> None:
         initialize(self)  # torch's own would ask the value for an inverse and compute it to check it
@@ -36,9 +44,19 @@ class SiteParametrization(ParametrizationList):
         """What computes the site."""
         return cast(SiteValue, own_modules(self)["0"])
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of what readers get."""
+        return self.value.dtype if self.given_as is None else self.given_as
+
     def forward(self, base: bool = False) -> Tensor:
         """The value; `base` leaves out its `low_rank` terms."""
-        return self[0](base)
+        value = self[0](base)
+        if self.given_as is not None:
+            value = value.to(self.given_as)
+        if self.gathered and shares_memory(value, self.parameters_read()):
+            return value.clone()  # the memory of gathered parameters is given back when this call has ended
+        return value
 
     def append(self, module: nn.Module) -> SiteParametrization:
         """What torch calls to put another parametrization on top, `weight_norm` and `spectral_norm` among them.

@@ -92,6 +92,11 @@ class SiteValue(nn.Module):
         """What the site reads."""
         return self._record.expression
 
+    @expression.setter
+    def expression(self, expression: Expression) -> None:
+        self.__dict__[_RECORD] = self._record._replace(expression=expression)
+        self.__dict__[_PROGRAMS] = None
+
     @property
     def slots(self) -> tuple[SlotName, ...]:
         """Where the shared parameters are held, in order."""

@@ -59,7 +59,7 @@ BREAKS = {
     replace: r"`E`: head.weight does not read the parameter of embed.weight any more; the parameter of one of",
     parametrized: r"`E`: head.weight is not a parameter any more: a parametrization was registered",
     lambda m: nn.utils.weight_norm(m.head): "weight_norm replaced it",
-    lambda m: prune.random_unstructured(m.head, "weight", 0.5): "pruning or spectral_norm",
+    lambda m: prune.random_unstructured(m.head, "weight", 0.5): "pruning",
     deleted: "Linear has no attribute `weight`: it was deleted",
     set_to_none: "it was set to None",
     exchanged: "its module was exchanged",

@@ -126,3 +126,29 @@ def test_reduce_on_plateau_watches_the_tasks_metric() -> None:
     )
     assert made["lr_scheduler"]["monitor"] == "val/accuracy"  # type: ignore[index]
     assert made["lr_scheduler"]["interval"] == "epoch"  # type: ignore[index]
+
+
+def test_a_longer_run_follows_its_own_curve_and_says_so() -> None:
+    def make(total: int) -> tuple[torch.optim.Optimizer, WarmupCosine]:
+        optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
+        schedule = WarmupCosine(optimizer)
+        schedule.spread_over(total)
+        return optimizer, schedule
+
+    def step(optimizer: torch.optim.Optimizer, schedule: WarmupCosine, times: int) -> None:
+        for _ in range(times):
+            optimizer.step()
+            schedule.step()
+
+    first, short = make(10)
+    step(first, short, 10)
+    second, long = make(20)
+    second.load_state_dict(first.state_dict())
+    with pytest.warns(UserWarning, match="falls over 10 steps, this run's over 20. From step 10"):
+        long.load_state_dict(short.state_dict())
+    whole_optimizer, whole = make(20)
+    step(whole_optimizer, whole, 10)
+    assert second.param_groups[0]["lr"] == long.get_last_lr()[0] == whole_optimizer.param_groups[0]["lr"]
+    step(second, long, 5)
+    step(whole_optimizer, whole, 5)
+    assert second.param_groups[0]["lr"] == whole_optimizer.param_groups[0]["lr"]

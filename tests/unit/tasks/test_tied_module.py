@@ -13,7 +13,6 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from lightning_tying.errors import ConfigError, TieBroken
 from lightning_tying.tasks import TiedModule
-from lightning_tying.tasks.check_optimizers import check_optimizers
 
 SPEC = {"share": [{"tie": ["0.weight", "2.weight"], "init": "mean"}]}
 
@@ -160,22 +159,6 @@ def test_a_parameter_without_an_optimizer_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(TieBroken, match=r"does not hold network\.2\.bias"):
         fit(Partial(), tmp_path)
-
-
-def test_a_parameter_in_two_optimizers_is_refused() -> None:
-    net = Net()
-
-    class Fake:
-        optimizers = (torch.optim.SGD(net.parameters(), lr=0.1), torch.optim.SGD(net.network[0].parameters(), lr=0.1))
-
-    class Module(nn.Module):
-        trainer = Fake()
-
-        def named_parameters(self, *args: Any, **kwargs: Any) -> Any:
-            return net.named_parameters()
-
-    with pytest.raises(TieBroken, match="more than once"):
-        check_optimizers(Module())
 
 
 def test_a_tie_that_breaks_while_fit_starts_is_found(tmp_path: Path) -> None:

@@ -1,0 +1,63 @@
+"""A title and what is on the page in; a whole HTML page that runs nothing and asks for no other file out."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from html import escape
+from pathlib import Path
+
+from lightning_tying.errors import ConfigError
+
+_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+_STYLE = """
+:root { color-scheme: light dark }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem }
+h1, h2, h3 { line-height: 1.25 }
+h3, td:first-child { overflow-wrap: anywhere }
+section { border-top: 1px solid #8888; margin-top: 2rem }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums }
+th, td { border-bottom: 1px solid #8884; padding: .25rem .75rem; text-align: left; vertical-align: top }
+th { font-weight: 600 }
+.wide { overflow-x: auto }
+.pictures { display: flex; flex-wrap: wrap; gap: 1rem; align-items: flex-start }
+img { max-width: 100%; height: auto; background: #fff; border-radius: 4px }
+.note { border-left: 4px solid #e69f00; padding-left: .75rem }
+"""
+
+
+def page(title: str, body: str) -> str:
+    """Wrap a body; the page's own policy forbids scripts and every request.
+
+    Args:
+        title: plain text.
+        body: HTML, escaped where it has to be.
+    """
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(title)}</title><style>{_STYLE}</style></head>"
+        f"<body><main><h1>{escape(title)}</h1>{body}</main></body></html>\n"
+    )
+
+
+def write_page(text: str, path: Path) -> None:
+    """Write a text whole or not at all.
+
+    Args:
+        text: of the page.
+        path: the file; its folder is made.
+
+    Raises:
+        ConfigError: the file cannot be written; one that was there is as it was.
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside.write_text(text, encoding="utf-8")
+        os.replace(beside, path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            beside.unlink()
+        raise ConfigError(f"{path} cannot be written: {error.strerror or error}.") from error
