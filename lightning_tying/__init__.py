@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from lightning_tying.graph import SharingGraph, SharingGroup
     from lightning_tying.lowering import Plan
     from lightning_tying.lowering.penalty import reckon_penalty
-    from lightning_tying.lowering.untied_state import untied_state_dict
+    from lightning_tying.lowering.state_dicts.untied_state import untied_state_dict
     from lightning_tying.spec import SharingSpec
     from lightning_tying.tasks.build import build
     from lightning_tying.tied_class import tie_class
@@ -74,7 +74,7 @@ _HOMES = {
     "reckon_penalty": "lightning_tying.lowering.penalty",
     "register_transform": "lightning_tying.algebra.registry",
     "tie_class": "lightning_tying.tied_class",
-    "untied_state_dict": "lightning_tying.lowering.untied_state",
+    "untied_state_dict": "lightning_tying.lowering.state_dicts.untied_state",
 }
 
 

@@ -16,18 +16,18 @@ from lightning_tying.graph.inventory import take_inventory
 from lightning_tying.graph.ir import SharingGraph
 from lightning_tying.lowering.again import check_same
 from lightning_tying.lowering.apply import apply_plan, preview_plan
-from lightning_tying.lowering.change_members import Change, OnTied, change_module
-from lightning_tying.lowering.conflict_policy import set_policy
-from lightning_tying.lowering.conflicts import ConflictPolicy, check_policy
+from lightning_tying.lowering.edits.change_members import Change, OnTied, change_module
+from lightning_tying.lowering.edits.resize import resize_group
+from lightning_tying.lowering.edits.resized_values import NewRows
 from lightning_tying.lowering.initial.distances import InitialReport
 from lightning_tying.lowering.lower import lower
 from lightning_tying.lowering.materialize import materialize_module
 from lightning_tying.lowering.plan import Plan
 from lightning_tying.lowering.preconditions import check_can_change, check_graph, check_module
-from lightning_tying.lowering.resize import resize_group
-from lightning_tying.lowering.resized_values import NewRows
 from lightning_tying.lowering.runtime import cached_values
 from lightning_tying.lowering.state import read_state, require_state
+from lightning_tying.lowering.state_dicts.conflict_policy import set_policy
+from lightning_tying.lowering.state_dicts.conflicts import ConflictPolicy, check_policy
 from lightning_tying.lowering.strategy_words import name_strategy
 from lightning_tying.lowering.undo import untie_module
 from lightning_tying.lowering.verify import verify_tied

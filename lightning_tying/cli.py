@@ -83,7 +83,7 @@ def _examples(words: list[str]) -> int:
 
 
 def _checkpoint(words: list[str]) -> int:
-    from lightning_tying.commands.checkpoint import checkpoint  # heavy: torch
+    from lightning_tying.commands.checkpoints.command import checkpoint  # heavy: torch
 
     return checkpoint(words[1:])
 

@@ -1,47 +1,60 @@
-"""`ParameterSavings`: a tied module goes in; a table, logged values and `sharing.json` come out at fit start."""
+"""`ParameterSavings`: a tied module goes in; a table, logged values and the files `sharing.*` come out at fit start."""
 
 # pyright: reportUnknownMemberType=false
 # Lightning's loggers are typed in part only.
 
 from __future__ import annotations
 
-import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.loggers import Logger, TensorBoardLogger
+from lightning_utilities.core.rank_zero import rank_zero_warn
 from rich.console import Console
 from torch import nn
 from typing_extensions import override
 
 from lightning_tying.api import discover, report_savings
+from lightning_tying.callbacks.savings_files import write_files
+from lightning_tying.callbacks.savings_loggers import log_savings
+from lightning_tying.callbacks.savings_run import count_per_token, find_use, read_peak
 from lightning_tying.callbacks.savings_table import make_table
 from lightning_tying.lowering.plan import Plan
 from lightning_tying.lowering.state import find_tied
-from lightning_tying.reports.savings import SavingsReport
-
-FILE_NAME = "sharing.json"
+from lightning_tying.reports.reckon_run import find_graphs, reckon_run
+from lightning_tying.reports.run_savings import RunSavings
 
 
 class ParameterSavings(Callback):
     """Shows what sharing saves, once, when training starts.
 
-    A Rich table where there is a terminal, else plain text; `tying/…` values for whichever loggers there are; the plan
-    and its savings in `sharing.json` beside the checkpoints. The numbers are the plan's forecast; of a module without a
-    plan they are those of the ties that it has anyway, so that untied runs can be compared. Nothing is written under
-    `fast_dev_run`.
+    Parameters, gradients, optimizer state, checkpoint bytes and the bytes sent between processes, gross (a parameter of
+    its own at every site) and net, for each sharing group and in total; what is not saved, operations and the cache of
+    a decoder, is said too. A Rich table where there is a terminal, else plain text; `tying/…` values for whichever
+    loggers there are, the table as text where they show texts; `sharing.json`, `sharing.md`, `sharing.html` and
+    `sharing.svg` beside the checkpoints. The numbers are reconciled with `sum(p.numel())`. What is only known later,
+    peak memory and the state of an optimizer that is not torch's, is added when it is.
+
+    A module without a plan is told of the ties that it has anyway, so that untied runs can be compared. Nothing is
+    written under `fast_dev_run`. Of several of these callbacks in a trainer the first one shows and logs; each writes
+    into its own folder.
 
     Args:
-        folder: where `sharing.json` is written; None for the folder of the checkpoints, without checkpoints the
-            trainer's `default_root_dir`.
+        folder: where the files are written; None for the folder of the checkpoints, without checkpoints the trainer's
+            `default_root_dir`.
         show: whether to print the table.
+
+    Raises:
+        TieBroken: at fit start, where the sharing groups do not add up to the module's parameters.
     """
 
     def __init__(self, folder: str | os.PathLike[str] | None = None, show: bool = True) -> None:
         self.folder = None if folder is None else str(folder)
         self.show = show
+        self._run: RunSavings | None = None  # on the first process alone
+        self._writes = True
 
     @property
     @override
@@ -52,17 +65,64 @@ class ParameterSavings(Callback):
     @override
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Report, on the first process alone."""
+        self._run, self._writes = None, not is_dry(trainer)
         if not trainer.is_global_zero:
             return
-        plan = find_plan(pl_module)
-        report = report_savings(plan or discover(pl_module))
-        if self.show and not trainer.barebones:
-            show_report(report)
+        run = reckon_run(pl_module, find_use(trainer, pl_module))
+        self._run = replace(run, per_token=count_per_token(trainer, pl_module, run.per_token))
+        if self.show and not trainer.barebones and self._is_first(trainer):
+            show_savings(self._run)
+        self._record(trainer, pl_module, self._run)
+
+    @override
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Report again after the first step, where only that tells the optimizer's state."""
+        if self._run is None or self._run.optimizer is not None or not trainer.global_step:
+            return
+        measured = reckon_run(pl_module, find_use(trainer, pl_module))
+        told = measured.optimizer or "unknown: it keeps nothing that can be counted"  # asked once only
+        self._run = replace(measured, optimizer=told, per_token=self._run.per_token)
+        self._record(trainer, pl_module, self._run)
+
+    @override
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Add the peak of memory, where it can be read."""
+        peak = read_peak(trainer.strategy.root_device)
+        if self._run is not None and peak is not None:
+            self._run = replace(self._run, peak_bytes=peak)
+            self._record(trainer, pl_module, self._run)
+
+    def _record(self, trainer: Trainer, module: LightningModule, run: RunSavings) -> None:
+        """Log and write, unless the run is a dry one."""
         if is_dry(trainer):
             return
-        for logger in trainer.loggers:
-            log_report(logger, report)
-        write_sharing(Path(self.folder or _checkpoint_folder(trainer)) / FILE_NAME, plan, report)
+        if self._is_first(trainer):
+            for logger in trainer.loggers:
+                log_savings(logger, run, trainer.global_step)
+        if self._writes:
+            self._writes = self._write(trainer, module, run)
+
+    def _write(self, trainer: Trainer, module: LightningModule, run: RunSavings) -> bool:
+        plan = find_plan(module)
+        graphs = [graph for _, _, graph in find_graphs(module)]
+        folder = Path(self.folder or _checkpoint_folder(trainer))
+        try:
+            write_files(folder, plan, graphs, report_savings(plan or discover(module)), run)
+        except OSError as error:
+            rank_zero_warn(
+                f"ParameterSavings cannot write sharing.json, .md, .html and .svg in {folder}: "
+                f"{error.strerror or error}. Training goes on without them. Give it a folder that can be written: "
+                "ParameterSavings(folder=...)."
+            )
+            return False
+        return True
+
+    def _is_first(self, trainer: Trainer) -> bool:
+        """Whether no other one stands before it in the trainer."""
+        callbacks = cast("list[Callback]", getattr(trainer, "callbacks", []))  # set at run time
+        return next((each for each in callbacks if isinstance(each, ParameterSavings)), self) is self
 
 
 def find_plan(module: nn.Module) -> Plan | None:
@@ -75,34 +135,13 @@ def is_dry(trainer: Trainer) -> bool:
     return bool(getattr(trainer, "fast_dev_run", False))  # a property that Lightning adds to the class at run time
 
 
-def show_report(report: SavingsReport) -> None:
-    """Print the table with Rich, or as text where there is no terminal."""
+def show_savings(run: RunSavings) -> None:
+    """Print the tables with Rich, or as text where there is no terminal."""
     console = Console(stderr=True)
     if console.is_terminal and not console.is_dumb_terminal:
-        console.print(make_table(report))
+        console.print(make_table(run))
     else:
-        console.print(str(report), markup=False, highlight=False, soft_wrap=True)
-
-
-def log_report(logger: Logger, report: SavingsReport) -> None:
-    """Give the numbers to a logger; a text panel to TensorBoard."""
-    values = {
-        "tying/parameters": float(report.after.parameters),
-        "tying/parameters_untied": float(report.before.parameters),
-        "tying/saved": report.saved,
-    }
-    logger.log_metrics(values, step=0)
-    if isinstance(logger, TensorBoardLogger):
-        cast(Any, logger.experiment).add_text("tying/savings", f"```\n{report}\n```", 0)
-
-
-def write_sharing(path: Path, plan: Plan | None, report: SavingsReport) -> None:
-    """Write plan and savings; an interrupted write leaves the old file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    content = json.dumps({"plan": plan and plan.to_dict(), "savings": report.to_dict()}, indent=1, ensure_ascii=False)
-    beside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    beside.write_text(content + "\n", encoding="utf-8")
-    os.replace(beside, path)
+        console.print(str(run), markup=False, highlight=False, soft_wrap=True)
 
 
 def _checkpoint_folder(trainer: Trainer) -> str:

@@ -49,7 +49,7 @@ def log_text(logger: Logger, tag: str, text: str, step: int) -> None:
         step: of the optimizer.
     """
     anything = cast(Any, logger)
-    experiment = getattr(anything, "experiment", None)
+    experiment = cast(Any, getattr(anything, "experiment", None))
     if callable(getattr(experiment, "add_text", None)):  # TensorBoard and what is made like it
         experiment.add_text(tag, text, step)
     elif callable(getattr(anything, "log_text", None)):  # Weights & Biases: a table of one cell

@@ -6,15 +6,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, cast
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
-from torch import Tensor, nn
+from torch import nn
 
 from lightning_tying.lowering.strategy_words import name_strategy
+from lightning_tying.reports.count_flops import count_flops
 from lightning_tying.reports.optimizer_state import find_rules
+from lightning_tying.reports.per_token import PerToken
 from lightning_tying.reports.reckon_run import RunUse
 from lightning_tying.reports.traffic import Traffic, Way
 
@@ -24,8 +26,7 @@ _WHOLE = ("", "DDP", "FSDP2", "tensor parallel", "FSDP2 and tensor parallel")  #
 
 def find_use(trainer: Trainer, module: LightningModule) -> RunUse:
     """Optimizers, strategy and cache of a run whose strategy has been set up."""
-    wrapped = trainer.strategy.model
-    name = name_strategy(module if wrapped is None else wrapped)
+    name = _name_strategy(trainer, module)
     way = _WAYS.get(name, "unknown")
     traffic = Traffic() if way == "single" else Traffic(way, trainer.world_size, name)
     return RunUse(
@@ -37,18 +38,25 @@ def find_use(trainer: Trainer, module: LightningModule) -> RunUse:
     )
 
 
-def find_inputs(trainer: Trainer, module: LightningModule) -> tuple[Any, ...] | None:
-    """The arguments of the module's `example_input_array`, on its device; None where nothing can be counted with them.
+def count_per_token(trainer: Trainer, module: LightningModule, reckoned: PerToken) -> PerToken:
+    """Count the operations of a forward pass of the module's `example_input_array`, where it has one.
 
-    Only in one process or under DDP, uncompiled: elsewhere a forward pass of one process waits for the others.
+    Only in one process or under DDP, uncompiled: elsewhere a forward pass of one process waits for the others. What
+    cannot be counted stays as it was reckoned.
     """
-    example: object = module.example_input_array
+    example = cast(Any, module.example_input_array)
     compiled = getattr(module, "_compiler_ctx", None) is not None
-    wrapped = trainer.strategy.model
-    if example is None or compiled or name_strategy(module if wrapped is None else wrapped) not in ("", "DDP"):
-        return None
-    moved: object = trainer.strategy.batch_to_device(example)
-    return cast("tuple[Any, ...]", moved) if isinstance(moved, tuple) else (moved,)
+    if example is None or compiled or _name_strategy(trainer, module) not in ("", "DDP"):
+        return reckoned
+    try:
+        with trainer.precision_plugin.forward_context():
+            counted = count_flops(module, trainer.strategy.batch_to_device(example))
+    except Exception:  # the user's forward may refuse its own example in any way; training does not need it
+        return reckoned
+    if counted is None:
+        return reckoned
+    gross, net, unit = counted
+    return replace(reckoned, flops_gross=gross, flops_net=net, counted=True, unit=unit)
 
 
 def read_peak(device: torch.device) -> int | None:
@@ -63,16 +71,12 @@ def read_peak(device: torch.device) -> int | None:
     return peak if sys.platform == "darwin" else 1024 * peak
 
 
-def list_tensors(inputs: tuple[Any, ...]) -> Iterator[Tensor]:
-    """The tensors among arguments, those of a mapping too."""
-    for each in inputs:
-        if isinstance(each, dict):
-            yield from list_tensors(tuple(cast("dict[Any, Any]", each).values()))
-        elif isinstance(each, Tensor):
-            yield each
-
-
 def _decodes(module: nn.Module) -> bool:
     """Whether a network keeps keys and values: it makes caches, or `transformers` says that it generates."""
     generates = getattr(module, "can_generate", None)
     return callable(getattr(module, "new_cache", None)) or (callable(generates) and bool(generates()))
+
+
+def _name_strategy(trainer: Trainer, module: LightningModule) -> str:
+    wrapped = trainer.strategy.model
+    return name_strategy(module if wrapped is None else wrapped)

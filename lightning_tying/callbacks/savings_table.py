@@ -1,4 +1,4 @@
-"""What sharing saves, for a terminal: a savings report goes in, a Rich renderable comes out."""
+"""What sharing saves, for a terminal: the savings of a run go in, a Rich renderable comes out."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ from rich.console import Group, RenderableType
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from lightning_tying.reports.savings import SavingsReport
+from lightning_tying.reports.run_savings import RunSavings
 from lightning_tying.reports.tables import Table
 
 MOST_ROWS = 12
 
 
-def make_table(report: SavingsReport) -> RenderableType:
-    """The report's tables; of the sharing groups the largest alone."""
-    return Group(*(_rich(table) for table in report.tables()), Text(report.summary, style="bold"))
+def make_table(run: RunSavings) -> RenderableType:
+    """The tables, the sentences below them and the summary."""
+    *told, summary = run.notes()
+    return Group(*(_rich(table) for table in run.tables()), *map(Text, told), Text(summary, style="bold"))
 
 
 def _rich(table: Table) -> RichTable:

@@ -20,7 +20,7 @@ from lightning_tying.lowering.initial.distances import InitialReport
 from lightning_tying.lowering.plan import Plan
 from lightning_tying.lowering.state import find_tied
 from lightning_tying.parallel.plan_run import plan_run
-from lightning_tying.tasks.parallelize import find_graph, find_root
+from lightning_tying.tasks.watch.parallelize import find_graph, find_root
 
 FORMATS: tuple[str, ...] = get_args(Format)
 USAGE = """\

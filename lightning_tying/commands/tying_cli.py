@@ -25,14 +25,14 @@ from lightning_tying.commands.run_defaults import (
     find_run_folder,
 )
 from lightning_tying.errors import ConfigError
-from lightning_tying.lowering.conflicts import ConflictPolicy
 from lightning_tying.lowering.state import find_tied
-from lightning_tying.parallel.tensor_parallel_styles import ATTRIBUTE
+from lightning_tying.lowering.state_dicts.conflicts import ConflictPolicy
+from lightning_tying.parallel.tensor.styles import ATTRIBUTE
 from lightning_tying.tasks.build import check_vocab_size, link_vocabulary, restore_vocab_size
 from lightning_tying.tasks.kept_maps import find_maps
-from lightning_tying.tasks.parallelize import set_units
 from lightning_tying.tasks.sharing_source import SharingSource
 from lightning_tying.tasks.tie_any import tie_any
+from lightning_tying.tasks.watch.parallelize import set_units
 
 
 class SaveRunConfig(SaveConfigCallback):

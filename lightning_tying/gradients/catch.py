@@ -20,11 +20,10 @@ from lightning_tying.algebra.expression import ParameterName
 from lightning_tying.gradients.autograd_reads import find_reads
 from lightning_tying.gradients.compiled import find_compiled
 from lightning_tying.gradients.deliver import Delivery, Scale
-from lightning_tying.gradients.keys import UseKey
 from lightning_tying.gradients.module_calls import CallLog, is_beneath, is_sharded_unit, list_ids
 from lightning_tying.gradients.name_uses import Namer, Use
 from lightning_tying.gradients.shared import Holder, SharedParameter, choose_shared
-from lightning_tying.gradients.sinks.sink import NoSink, Sink
+from lightning_tying.gradients.sinks.sink import Sink
 from lightning_tying.lowering.resolve import walk_modules
 
 _BACKWARD: tuple[object, ...] = (torch.Tensor.backward, torch.autograd.backward)
@@ -42,7 +41,7 @@ def catch_uses(roots: nn.Module, *, groups: Collection[ParameterName] | None = N
         roots: tied, or with tied modules inside. The forward passes may be of it or of any module inside.
         groups: the names of the shared parameters; None for all that an equation or a tie names and that have two
             uses or more in a backward pass. A parameter that none of them names goes by its FQN.
-        sink: takes the gradients; `sink.finish()` has the numbers.
+        sink: takes the gradients; one of `gradients.sinks` has the numbers when it is asked to `finish`.
 
     Raises:
         ConfigError: there is no shared parameter of such a name.
@@ -63,13 +62,13 @@ def scale_uses(roots: nn.Module, scale: Scale, *, groups: Collection[ParameterNa
     Raises:
         ConfigError: there is no shared parameter of such a name.
     """
-    with _watch(roots, groups, NoSink(), scale):
+    with _watch(roots, groups, None, scale):
         yield
 
 
 @contextmanager
 def _watch(
-    root: nn.Module, groups: Collection[ParameterName] | None, sink: Sink, scale: Scale | None
+    root: nn.Module, groups: Collection[ParameterName] | None, sink: Sink | None, scale: Scale | None
 ) -> Generator[None]:
     catcher = _Catcher(root, choose_shared(root, groups), sink, scale, least=2 if groups is None else 1)
     with ExitStack() as stack:
@@ -107,7 +106,7 @@ class _Catcher:
     """
 
     def __init__(
-        self, root: nn.Module, shared: Iterable[SharedParameter], sink: Sink, scale: Scale | None, least: int
+        self, root: nn.Module, shared: Iterable[SharedParameter], sink: Sink | None, scale: Scale | None, least: int
     ) -> None:
         by_name = {each.name: each for each in shared}
         modules = list(walk_modules(root))
@@ -184,6 +183,3 @@ def _find_watched(
 
 def _as_tuple(given: object) -> tuple[Any, ...]:
     return tuple(given) if isinstance(given, (tuple, list)) else (given,)
-
-
-__all__ = ["Scale", "UseKey", "catch_uses", "scale_uses"]

@@ -83,10 +83,10 @@ def find_aggregators(name: str) -> dict[str, Any]:
         ConfigError: torchjd is not installed.
     """
     try:
-        from torchjd import aggregation  # noqa: PLC0415  # an optional package
+        from torchjd import aggregation  # an optional package
     except ImportError as error:
         raise ConfigError(
-            f"combine: `{name}` is none of {', '.join(OWN)}, and torchjd, which has others, is not installed. {_INSTALL}"
+            f"combine: `{name}` is none of {', '.join(OWN)}; torchjd, which has others, is not installed. {_INSTALL}"
         ) from error
     base = aggregation.GramianWeightedAggregator
     found = {each: getattr(aggregation, each) for each in aggregation.__all__}

@@ -12,7 +12,17 @@ from torch import Tensor
 Weigh: TypeAlias = Callable[[Tensor], Tensor]
 
 SUM = "sum"
-UNIFORM: dict[str, Callable[[int], float]] = {"mean": lambda uses: 1 / uses, "sqrt": lambda uses: 1 / math.sqrt(uses)}
+
+
+def _mean(uses: int) -> float:
+    return 1 / uses
+
+
+def _sqrt(uses: int) -> float:
+    return 1 / math.sqrt(uses)
+
+
+UNIFORM: dict[str, Callable[[int], float]] = {"mean": _mean, "sqrt": _sqrt}
 """Rules that give every use one weight, by the number of uses: no gradient has to be kept for them."""
 
 NORM_BALANCED = "norm_balanced"

@@ -51,7 +51,7 @@ class Delivery:
     Args:
         uses: to catch.
         ends: the nodes that get the sum over all uses, with the group of each.
-        sink: takes the gradients.
+        sink: takes the gradients; None for nobody.
         scale: by what the gradient of a use is multiplied after it was caught; None for nothing.
     """
 
@@ -59,7 +59,7 @@ class Delivery:
         self,
         uses: Iterable[Use],
         ends: Iterable[tuple[ParameterName, Node]],
-        sink: Sink,
+        sink: Sink | None,
         scale: Scale | None = None,
     ) -> None:
         self._sink = sink
@@ -72,9 +72,10 @@ class Delivery:
             self._pending.append(pending)
             for read in use.reads:
                 by_node.setdefault(read.node, {})[read.index] = pending
-        sink.begin([pending.key for pending in self._pending])
         self._handles += [node.register_hook(self._make_hook(edges)) for node, edges in by_node.items()]
-        self._handles += [node.register_prehook(self._make_end(group)) for group, node in ends]
+        if sink is not None:
+            sink.begin([pending.key for pending in self._pending])
+            self._handles += [node.register_prehook(self._make_end(group, sink)) for group, node in ends]
 
     def close(self, completed: bool) -> None:
         """Take the hooks away, and hand over what came only in part: some reads got no gradient at all."""
@@ -99,17 +100,17 @@ class Delivery:
 
         return hook
 
-    def _make_end(self, group: ParameterName) -> Callable[[Gradients], None]:
+    def _make_end(self, group: ParameterName, sink: Sink) -> Callable[[Gradients], None]:
         def hook(gradients: Gradients) -> None:
             if gradients[0] is not None:
                 with torch.no_grad(), self._lock:
-                    self._sink.add_sum(group, gradients[0])
+                    sink.add_sum(group, gradients[0])
 
         return hook
 
     def _hand_over(self, pending: _Pending) -> None:
         total, pending.total = pending.total, None
-        if total is not None:
+        if total is not None and self._sink is not None:
             self._sink.add(pending.key, total)
 
 

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from lightning_tying.errors import SharingWarning
 from lightning_tying.lowering.activation import check_reentrant
 from lightning_tying.lowering.adapters import guard_adapters
-from lightning_tying.lowering.checkpoint import fill_aliases
 from lightning_tying.lowering.derive import find_places, find_values
 from lightning_tying.lowering.link import link
 from lightning_tying.lowering.pending import fill_pending, find_pending
@@ -20,6 +19,7 @@ from lightning_tying.lowering.plan import Alias
 from lightning_tying.lowering.pretrained import install_pretrained, remove_pretrained
 from lightning_tying.lowering.reset import install_resets, remove_resets
 from lightning_tying.lowering.state import TiedState, clear_state, read_state, require_state, write_state
+from lightning_tying.lowering.state_dicts.checkpoint import fill_aliases
 from lightning_tying.lowering.verify import verify_plan
 
 

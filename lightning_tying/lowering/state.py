@@ -10,11 +10,11 @@ from torch.utils.hooks import RemovableHandle
 
 from lightning_tying.algebra.expression import ParameterName
 from lightning_tying.errors import ApplyError
-from lightning_tying.lowering.conflicts import ConflictPolicy
 from lightning_tying.lowering.initial.initial_values import InitialReport
 from lightning_tying.lowering.penalty_program import PenaltyProgram
 from lightning_tying.lowering.plan import Plan
 from lightning_tying.lowering.resolve import walk_modules
+from lightning_tying.lowering.state_dicts.conflicts import ConflictPolicy
 
 _NAME = "_lightning_tying"
 

@@ -9,12 +9,12 @@ from torch import nn
 
 from lightning_tying.graph.ir import SharingGraph
 from lightning_tying.parallel.facts import RunFacts
-from lightning_tying.parallel.refuse_deepspeed import check_deepspeed
-from lightning_tying.parallel.refuse_pipeline import check_pipeline
-from lightning_tying.parallel.sharding_plan import ShardingPlan, ShardingUnit
-from lightning_tying.parallel.tensor_parallel import TensorParallelPlan, plan_tensor_parallel
-from lightning_tying.parallel.units import plan_units
-from lightning_tying.parallel.written_units import WrittenUnits
+from lightning_tying.parallel.refusals.deepspeed import check_deepspeed
+from lightning_tying.parallel.refusals.pipeline import check_pipeline
+from lightning_tying.parallel.sharding.sharding_plan import ShardingPlan, ShardingUnit
+from lightning_tying.parallel.sharding.units import plan_units
+from lightning_tying.parallel.sharding.written_units import WrittenUnits
+from lightning_tying.parallel.tensor.plan import TensorParallelPlan, plan_tensor_parallel
 
 _TOLD = {
     "single": "one process holds the whole module",

@@ -17,7 +17,7 @@ from lightning_tying.lowering.state import find_tied
 from lightning_tying.reports.family_rows import join_families, read_families
 from lightning_tying.reports.footprint import Footprint, reckon_footprint
 from lightning_tying.reports.optimizer_state import ADAMW, NO_STATE, StateRule, StateRules
-from lightning_tying.reports.per_token import PerToken, reckon_per_token
+from lightning_tying.reports.per_token import reckon_per_token
 from lightning_tying.reports.run_parts import Part
 from lightning_tying.reports.run_savings import RunSavings
 from lightning_tying.reports.traffic import Traffic
@@ -42,19 +42,18 @@ class RunUse:
     divided: bool = False
 
 
-def reckon_run(module: nn.Module, use: RunUse | None = None, per_token: PerToken | None = None) -> RunSavings:
+def reckon_run(module: nn.Module, use: RunUse | None = None) -> RunSavings:
     """What sharing saves, group by group and in total, reconciled with the module's own parameters.
 
     Args:
         module: tied or not, or with tied modules inside; on any device, meta too.
         use: optimizers and strategy; None for AdamW in one process.
-        per_token: what was counted; None reckons it from the shapes of the sites.
 
     Raises:
         TieBroken: the sharing groups and what is read by one site do not add up to `sum(p.numel())`.
     """
     use = use or RunUse()
-    graphs = list(_find_graphs(module))
+    graphs = list(find_graphs(module))
     reckoning = _Reckoning(use.rules)
     parts: list[Part] = []
     for path, root, graph in graphs:
@@ -62,9 +61,8 @@ def reckon_run(module: nn.Module, use: RunUse | None = None, per_token: PerToken
     alone = _find_alone(graphs) if use.divided else _list_alone(module, reckoning.claimed)
     parts = [*sorted(parts, key=lambda part: -part.saved.parameters), *reckoning.take_alone(alone)]
     counted = None if use.divided else sum(parameter.numel() for parameter in _list_real(module))
-    if per_token is None:
-        known = [graph for _, _, graph in graphs]
-        per_token = reckon_per_token(known, decodes=use.decodes, cache_itemsize=use.cache_itemsize)
+    known = [graph for _, _, graph in graphs]
+    per_token = reckon_per_token(known, decodes=use.decodes, cache_itemsize=use.cache_itemsize)
     made = RunSavings(tuple(parts), counted, reckoning.tell_optimizer(), use.traffic, per_token)
     _check_counted(made, module)
     return made
@@ -142,7 +140,7 @@ class _Reckoning:
         return " and ".join(dict.fromkeys(told[:3])) or "no optimizer"
 
 
-def _find_graphs(module: nn.Module) -> Iterator[tuple[str, nn.Module, SharingGraph]]:
+def find_graphs(module: nn.Module) -> Iterator[tuple[str, nn.Module, SharingGraph]]:
     """The plans' graphs of all tied roots; without one the graph of the ties that the module has anyway."""
     found = False
     for path, root, state in find_tied(module):

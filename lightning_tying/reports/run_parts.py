@@ -48,7 +48,7 @@ def part_rows(parts: Sequence[Part]) -> tuple[tuple[str, ...], ...]:
     more than twelve rows, those of one family; of these the largest remain, with the sums of the rest below.
     """
     folded = {(part.name, part.shape): [part] for part in parts}
-    for widen in (lambda part: drop_numbers(part.name), _family):
+    for widen in (_without_numbers, _family):
         if len(folded) > MOST_ROWS:
             folded = _fold(parts, widen)
     ordered = sorted(folded.items(), key=lambda item: -sum(part.saved.parameters for part in item[1]))
@@ -71,6 +71,10 @@ def _fold(parts: Iterable[Part], widen: Callable[[Part], str]) -> dict[_Key, lis
     for part in parts:
         folded.setdefault((widen(part), part.shape), []).append(part)
     return folded
+
+
+def _without_numbers(part: Part) -> str:
+    return drop_numbers(part.name)
 
 
 def _family(part: Part) -> str:

@@ -2,7 +2,7 @@
 
 from lightning_tying.tasks.classification import Classification
 from lightning_tying.tasks.language_modeling import LanguageModeling
-from lightning_tying.tasks.optimization import WarmupCosine
+from lightning_tying.tasks.optimizers.optimization import WarmupCosine
 from lightning_tying.tasks.tie_any import load_tied, tie_any
 from lightning_tying.tasks.tied_module import TiedModule
 from lightning_tying.tasks.translation import Translation

@@ -19,9 +19,9 @@ from lightning.pytorch.core.mixins.hparams_mixin import (
 
 from lightning_tying.errors import ConfigError
 from lightning_tying.spec.tree import describe_value
-from lightning_tying.tasks.config_size import check_size
 from lightning_tying.tasks.parser_errors import explain_instantiation, explain_parser_error, is_required
 from lightning_tying.tasks.sharing_source import SharingSource, is_path, read_sharing
+from lightning_tying.tasks.watch.config_size import check_size
 
 VOCABULARY_LINK = ("data.init_args.vocabulary_size", "model.init_args.network.init_args.vocab_size")
 

@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from lightning_tying.errors import ConfigError
 from lightning_tying.tasks.network_source import Network
-from lightning_tying.tasks.optimization import LRSchedulerCallable, OptimizerCallable, default_optimizer
+from lightning_tying.tasks.optimizers.optimization import LRSchedulerCallable, OptimizerCallable, default_optimizer
 from lightning_tying.tasks.sharing_source import Sharing
 from lightning_tying.tasks.task import check_part
 from lightning_tying.tasks.text_task import TextTask

@@ -18,7 +18,7 @@ from typing_extensions import override
 from lightning_tying.errors import ConfigError
 from lightning_tying.spec.schema import SharingSpec
 from lightning_tying.tasks.network_source import Network, check_maker
-from lightning_tying.tasks.optimization import LRSchedulerCallable, OptimizerCallable, configure
+from lightning_tying.tasks.optimizers.optimization import LRSchedulerCallable, OptimizerCallable, configure
 from lightning_tying.tasks.sharing_source import Sharing
 from lightning_tying.tasks.tied_module import TiedModule
 

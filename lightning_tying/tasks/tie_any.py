@@ -13,15 +13,15 @@ import torch
 from torch import nn
 
 from lightning_tying.errors import ApplyError, ConfigError, SpecError
-from lightning_tying.lowering.conflicts import ConflictPolicy
+from lightning_tying.lowering.state_dicts.conflicts import ConflictPolicy
 from lightning_tying.spec.dumper import spec_to_data
 from lightning_tying.spec.schema import SharingSpec
-from lightning_tying.tasks.checkpoint_content import CHECKPOINT_KEY
 from lightning_tying.tasks.kept_maps import MAPS_KEY
 from lightning_tying.tasks.sharing_source import Sharing
 from lightning_tying.tasks.tied_module import TiedModule
-from lightning_tying.tasks.watched_class import watch
-from lightning_tying.tasks.watched_module import WatchedModule
+from lightning_tying.tasks.watch.checkpoint_content import CHECKPOINT_KEY
+from lightning_tying.tasks.watch.watched_class import watch
+from lightning_tying.tasks.watch.watched_module import WatchedModule
 
 
 def tie_any(

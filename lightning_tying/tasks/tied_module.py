@@ -13,14 +13,14 @@ from torch import nn
 from typing_extensions import override
 
 from lightning_tying.errors import ConfigError, SpecError
-from lightning_tying.lowering.conflicts import ConflictPolicy
 from lightning_tying.lowering.plan import Plan
+from lightning_tying.lowering.state_dicts.conflicts import ConflictPolicy
 from lightning_tying.spec.dumper import spec_to_data
 from lightning_tying.spec.schema import SharingSpec
-from lightning_tying.tasks.checkpoint_imports import guard_load
 from lightning_tying.tasks.kept_maps import MAPS_KEY, write_maps
 from lightning_tying.tasks.sharing_source import Sharing, SharingSource
-from lightning_tying.tasks.watched_module import WatchedModule, untie_root
+from lightning_tying.tasks.watch.checkpoint_imports import guard_load
+from lightning_tying.tasks.watch.watched_module import WatchedModule, untie_root
 
 
 class TiedModule(WatchedModule):

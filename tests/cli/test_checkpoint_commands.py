@@ -114,7 +114,7 @@ model:
 def test_a_network_of_transformers_there_and_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     transformers = pytest.importorskip("transformers")
     from lightning_tying import build, tie_class
-    from lightning_tying.commands.checkpoint_import import make_checkpoint
+    from lightning_tying.commands.checkpoints.import_weights import make_checkpoint
 
     (tmp_path / "config.yaml").write_text(HF)
     module = build(tmp_path / "config.yaml")

@@ -24,8 +24,8 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from lightning_tying import get_plan, verify
 from lightning_tying.models import DecoderLM
-from lightning_tying.parallel.shard import shard_network
-from lightning_tying.parallel.units import plan_units
+from lightning_tying.parallel.sharding.shard import shard_network
+from lightning_tying.parallel.sharding.units import plan_units
 from lightning_tying.tasks import TiedModule
 
 RANK, WORLD = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))

@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from lightning_tying import tie, verify
 from lightning_tying.models import DecoderLM, EncoderDecoder
-from lightning_tying.parallel.tensor_parallel import apply_tensor_parallel, plan_tensor_parallel
+from lightning_tying.parallel.tensor.plan import apply_tensor_parallel, plan_tensor_parallel
 
 STEPS, VOCABULARY = 5, 50
 CYCLE = "layers.{l}.{name*} = block[name, cycle(l, 2)]"

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from lightning_tying.api import tie, verify
 from lightning_tying.errors import ConflictError
-from lightning_tying.lowering.checkpoint import drop_aliases, fill_aliases, index_keys
-from lightning_tying.lowering.conflicts import average, find_conflicts
-from lightning_tying.lowering.untied_state import untied_state_dict
+from lightning_tying.lowering.state_dicts.checkpoint import drop_aliases, fill_aliases, index_keys
+from lightning_tying.lowering.state_dicts.conflicts import average, find_conflicts
+from lightning_tying.lowering.state_dicts.untied_state import untied_state_dict
 from tests.property.test_derived_laws import derived_cases, sample, spec_of
 from tests.property.test_tying_laws import make
 

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from lightning_tying.api import get_plan, make_plan, tie, untie, verify
 from lightning_tying.errors import SharingWarning
-from lightning_tying.lowering.checkpoint import drop_aliases
 from lightning_tying.lowering.derive import find_values
 from lightning_tying.lowering.plan import Plan
+from lightning_tying.lowering.state_dicts.checkpoint import drop_aliases
 from lightning_tying.spec.dumper import dump_spec
 from lightning_tying.spec.loader import load_spec
 from tests.property.test_tying_laws import OPERATIONS, cases, make

@@ -13,10 +13,10 @@ from torch import nn
 from lightning_tying.api import discover, make_plan, tie
 from lightning_tying.errors import TyingError
 from lightning_tying.lowering.runtime.parametrize import computed_sites
-from lightning_tying.parallel.module_tree import Holding
-from lightning_tying.parallel.settle import ROOT, Units
-from lightning_tying.parallel.sharding_plan import ShardingPlan
-from lightning_tying.parallel.units import plan_units
+from lightning_tying.parallel.sharding.module_tree import Holding
+from lightning_tying.parallel.sharding.settle import ROOT, Units
+from lightning_tying.parallel.sharding.sharding_plan import ShardingPlan
+from lightning_tying.parallel.sharding.units import plan_units
 from tests.property.strategies_modules import recipes
 from tests.property.strategies_specs import specs
 

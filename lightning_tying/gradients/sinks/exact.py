@@ -11,14 +11,14 @@ from torch import Tensor
 
 from lightning_tying.algebra.expression import ParameterName
 from lightning_tying.gradients.keys import UseKey
-from lightning_tying.gradients.sinks.arithmetic import as_whole, multiply_pairs, square_sum
-from lightning_tying.gradients.sinks.nonfinite import NonfiniteFinder
+from lightning_tying.gradients.sinks.arithmetic import multiply_pairs
+from lightning_tying.gradients.sinks.measuring import MeasuringSink
+from lightning_tying.gradients.sinks.processes import GroupUses
 from lightning_tying.gradients.sinks.projection import project
-from lightning_tying.gradients.sinks.sink import Sink
 from lightning_tying.gradients.statistics import UseStatistics
 
 
-class ExactSink(Sink):
+class ExactSink(MeasuringSink):
     """Keeps the gradients, those of several backward passes added up.
 
     Args:
@@ -33,48 +33,37 @@ class ExactSink(Sink):
     def __init__(self, sum_sketch: int = 0, distributed: bool = True) -> None:
         super().__init__(distributed)
         self._size = sum_sketch
-        self._nonfinite = NonfiniteFinder()
         self.gradients: dict[ParameterName, dict[UseKey, Tensor]] = {}
 
-    def add(self, key: UseKey, gradient: Tensor, /) -> None:
-        whole = as_whole(gradient)
-        self._nonfinite.look_at(key, square_sum(whole))
-        held = self.gradients.setdefault(key.group, {})
-        held[key] = held[key].add_(whole) if key in held else whole.clone()
-
     def sums(self, scale: float = 1.0) -> dict[ParameterName, Tensor]:
-        """The sum over the uses, to be compared with `.grad`; after `finish` averaged over the processes.
+        """The sum over the uses, to be compared with `.grad`; averaged over the processes once `finish` was called.
 
         Args:
             scale: as for `finish`.
         """
         return {group: torch.stack(list(held.values())).sum(0) / scale for group, held in self.gradients.items()}
 
-    def finish(self, scale: float = 1.0) -> dict[ParameterName, UseStatistics]:
-        agreed = self._agree_on_uses()
-        first = self._nonfinite.find(self.spans_processes)
-        found: dict[ParameterName, UseStatistics] = {}
-        for group, keys in agreed.items():
-            self.gradients[group] = self._gather(group, keys)
-            found[group] = self._finish_group(group, scale, first.get(group))
-        return found
+    def _take(self, key: UseKey, gradient: Tensor) -> None:
+        held = self.gradients.setdefault(key.group, {})
+        held[key] = held[key].add_(gradient) if key in held else gradient.clone()
 
-    def _gather(self, group: ParameterName, keys: tuple[UseKey, ...]) -> dict[UseKey, Tensor]:
-        held = self.gradients.get(group, {})
-        like = next(iter(held.values()), None)
-        if like is None:
-            raise_absent(group)
-        return {key: self._average(held[key] if key in held else torch.zeros_like(like)) for key in keys}
-
-    def _finish_group(self, group: ParameterName, scale: float, nonfinite: UseKey | None) -> UseStatistics:
-        held = self.gradients[group]
-        gram, total = multiply_pairs(list(held.values()))
-        gram /= scale**2
-        sketch = None
+    def _finish_group(
+        self, group: ParameterName, uses: GroupUses, scale: float, nonfinite: UseKey | None
+    ) -> UseStatistics:
+        held = self.gradients[group] = self._gather(self.gradients.get(group, {}), uses)
+        keys, sketch = tuple(uses.keys), None
+        gram, total = multiply_pairs([held[key] for key in keys])
         if self._size:
-            sketch = torch.stack([project(each, self._size, str(group)) for each in held.values()]).sum(0)
-            sketch = (sketch / scale).cpu()
-        norms = tuple(gram.diagonal().sqrt().tolist())
-        return UseStatistics(
-            tuple(held), norms, float(total.sqrt()) / scale, gram, nonfinite is None, nonfinite, sum_sketch=sketch
-        )
+            sketch = torch.stack([project(held[key], self._size, str(group)) for key in keys]).sum(0).cpu() / scale
+        norms = tuple((gram.diagonal().sqrt() / scale).tolist())
+        sum_norm = float(total.sqrt()) / scale
+        finite = nonfinite is None
+        return UseStatistics(keys, norms, sum_norm, gram / scale**2, finite, nonfinite, sum_sketch=sketch)
+
+    def _gather(self, held: dict[UseKey, Tensor], uses: GroupUses) -> dict[UseKey, Tensor]:
+        shape, like = uses.shape or torch.Size(()), next(iter(held.values()), None)
+        device = None if like is None else like.device
+        return {
+            key: self._average(held[key] if key in held else torch.zeros(shape, dtype=uses.dtype, device=device))
+            for key in uses.keys
+        }

@@ -14,13 +14,13 @@ from torch import Tensor
 from lightning_tying.algebra.expression import ParameterName
 from lightning_tying.gradients.keys import UseKey
 from lightning_tying.gradients.sinks.arithmetic import as_whole, square_sum
-from lightning_tying.gradients.sinks.nonfinite import NonfiniteFinder
+from lightning_tying.gradients.sinks.measuring import MeasuringSink
+from lightning_tying.gradients.sinks.processes import GroupUses
 from lightning_tying.gradients.sinks.projection import project
-from lightning_tying.gradients.sinks.sink import Sink
 from lightning_tying.gradients.statistics import UseStatistics
 
 
-class StreamingSink(Sink):
+class StreamingSink(MeasuringSink):
     """Norms only; besides one number for each use it keeps nothing, unless asked for.
 
     Args:
@@ -34,22 +34,11 @@ class StreamingSink(Sink):
         super().__init__(distributed)
         self._size = sum_sketch
         self._keep_sums = keep_sums
-        self._squares: dict[UseKey, Tensor] = {}
         self._sum_squares: dict[ParameterName, Tensor] = {}
         self._sketches: dict[ParameterName, Tensor] = {}
         self._sums: dict[ParameterName, Tensor] = {}
-        self._nonfinite = NonfiniteFinder()
 
-    def add(self, key: UseKey, gradient: Tensor, /) -> None:
-        whole = as_whole(gradient)
-        square = square_sum(whole)
-        self._nonfinite.look_at(key, square)
-        _add_to(self._squares, key, square)
-        if self._keep_sums:
-            held = self._sums.get(key.group)
-            self._sums[key.group] = whole.clone() if held is None else held.add_(whole)
-
-    def add_sum(self, group: ParameterName, gradient: Tensor, /) -> None:
+    def add_sum(self, group: ParameterName, gradient: Tensor) -> None:
         whole = as_whole(gradient)
         _add_to(self._sum_squares, group, square_sum(whole))
         if self._size:
@@ -58,34 +47,41 @@ class StreamingSink(Sink):
     def sums(self, scale: float = 1.0) -> dict[ParameterName, Tensor]:
         """The sum over the uses and backward passes so far, averaged over the processes: what `.grad` must be.
 
-        Empty without `keep_sums`. A collective, to be asked for once: averaging is done in place.
+        Empty without `keep_sums`. A collective, as `finish` is, and to be asked for once.
 
         Args:
             scale: as for `finish`.
         """
-        agreed = self._agree_on_uses()
-        return {group: self._average(self._sums[group]) / scale for group in agreed if group in self._sums}
+        if not self._keep_sums:
+            return {}
+        found: dict[ParameterName, Tensor] = {}
+        for group, uses in self._agree().items():
+            if uses.shape is not None:
+                held = self._sums.get(group)
+                found[group] = self._average(torch.zeros(uses.shape, dtype=uses.dtype) if held is None else held)
+        return {group: total / scale for group, total in found.items()}
 
-    def finish(self, scale: float = 1.0) -> dict[ParameterName, UseStatistics]:
-        agreed = self._agree_on_uses()
-        first = self._nonfinite.find(self.spans_processes)
-        return {group: self._finish_group(group, keys, scale, first.get(group)) for group, keys in agreed.items()}
+    def _take(self, key: UseKey, gradient: Tensor) -> None:
+        if self._keep_sums:
+            held = self._sums.get(key.group)
+            self._sums[key.group] = gradient.clone() if held is None else held.add_(gradient)
 
     def _finish_group(
-        self, group: ParameterName, keys: tuple[UseKey, ...], scale: float, nonfinite: UseKey | None
+        self, group: ParameterName, uses: GroupUses, scale: float, nonfinite: UseKey | None
     ) -> UseStatistics:
         none = torch.zeros((), dtype=torch.float64)
-        found = [*(self._squares.get(key, none) for key in keys), self._sum_squares.get(group, none)]
-        device = next((each.device for each in found if each is not none), none.device)
-        *norms, total = (self._average(torch.stack([each.to(device) for each in found])).sqrt() / scale).tolist()
-        sketch = self._sketches.get(group)
+        total = self._sum_squares.get(group, none)
+        squares = [*(self._squares.get(key, none) for key in uses.keys), total]
+        roots = self._average(torch.stack([each.to(total.device) for each in squares])).sqrt() / scale
+        *norms, sum_norm = roots.tolist()
+        sketch = None
         if self._size:
-            mine = torch.zeros(self._size, dtype=torch.float64, device=device) if sketch is None else sketch
-            sketch = (self._average(mine) / scale).cpu()
+            held = self._sketches.get(group)
+            sketch = self._average(torch.zeros(self._size, dtype=torch.float64) if held is None else held).cpu() / scale
         return UseStatistics(
-            keys, tuple(norms), total, finite=nonfinite is None, first_nonfinite=nonfinite, sum_sketch=sketch
+            tuple(uses.keys), tuple(norms), sum_norm, None, nonfinite is None, nonfinite, sum_sketch=sketch
         )
 
 
-def _add_to[K](held: dict[K, Tensor], key: K, value: Tensor) -> None:
-    held[key] = held[key] + value if key in held else value
+def _add_to(held: dict[ParameterName, Tensor], group: ParameterName, value: Tensor) -> None:
+    held[group] = held[group] + value if group in held else value

@@ -78,7 +78,9 @@ def _fast(summary: GroupSummary) -> str:
 
 
 def _slower(summary: GroupSummary) -> str:
-    return f"a lower learning rate for it (`parameters: {{{summary.group.partition('[')[0]}: {{lr: 0.1}}}}`)"
+    family = summary.group.partition("[")[0]
+    written = f" (`parameters: {{{family}: {{lr: 0.1}}}}`)" if family.isidentifier() else ""  # a tie has no name there
+    return f"a lower learning rate for it{written}"
 
 
 def _conflict(members: Sequence[GroupSummary], family: Sequence[GroupSummary]) -> str:

@@ -14,9 +14,9 @@ from lightning_tying.reports.stability.page import page, write_page
 from lightning_tying.reports.stability.pictures import draw_cosines, draw_timeline, write_svg
 from lightning_tying.reports.stability.record import Record
 from lightning_tying.reports.stability.summary import GroupSummary, summarize
-from lightning_tying.reports.stability.text import describe_savings, rows_table, summary_table
+from lightning_tying.reports.stability.text import describe_savings, rows_table, savings_table, summary_table
 
-MOST_GROUPS = 24  # groups with pictures; the table has all
+MOST_GROUPS = 16  # groups with pictures; the table has all
 NOTHING = "No sample of a sharing group was written."
 
 
@@ -50,7 +50,8 @@ def render_report(history: History, savings: Mapping[str, Any] | None = None) ->
 
 def _overview(summaries: Sequence[GroupSummary], savings: Mapping[str, Any] | None) -> str:
     saved = describe_savings(savings)
-    told = f"<h2>Savings</h2><p>{escape(saved)}</p>" if saved else ""
+    counts = f'<div class="wide">{savings_table(savings).to_html()}</div>'
+    told = f"<h2>Savings</h2><p>{escape(saved)}</p>{counts}" if saved else ""
     if not summaries:
         return f"{told}<p>{NOTHING}</p>"
     advice = "".join(f"<li>{escape(sentence)}</li>" for sentence in advise_families(summaries))

@@ -39,8 +39,7 @@ def draw_cosines(cosines: Matrix, uses: Sequence[str], title: str) -> Figure:
     side = min(9.0, 2.8 + 0.42 * count)
     figure = _figure(side + 1.6, side)
     axes = figure.add_subplot()
-    colors = matplotlib.colormaps["PuOr_r"].copy()
-    colors.set_bad("#bbbbbb")
+    colors = matplotlib.colormaps["PuOr_r"].with_extremes(bad="#bbbbbb")
     image = axes.imshow([list(row) for row in cosines], cmap=colors, vmin=-1, vmax=1, interpolation="nearest")
     figure.colorbar(image, ax=axes, label="cosine", fraction=0.046, pad=0.04)
     every = math.ceil(count / MOST_LABELS)
@@ -93,11 +92,11 @@ def write_svg(figure: Figure) -> str:
 
 
 def label_uses(uses: Sequence[str]) -> list[str]:
-    """`layers 3` where the uses differ in that number alone; else their names, the middle of long ones left out."""
+    """`layers.3` where the uses differ in that number alone; else their names, the middle of long ones left out."""
     numbering = number_uses(uses)
     if numbering is None:
         return [_shorten(use) for use in uses]
-    return [f"{numbering.word} {number}" for number in numbering.numbers]
+    return [numbering.label(number) for number in numbering.numbers]
 
 
 def _shorten(name: str) -> str:

@@ -56,10 +56,18 @@ def rows_table(rows: Mapping[str, RowNumbers], uses: Sequence[str]) -> Table:
     return Table(header, tuple(cells))
 
 
+def savings_table(savings: Mapping[str, Any] | None) -> Table:
+    """What was counted before and after sharing; no rows where the savings hold no counts."""
+    before, after = (_side(savings or {}, side) for side in ("before", "after"))
+    counted = [key for key, count in before.items() if isinstance(count, int) and isinstance(after.get(key), int)]
+    rows = ((key.replace("_", " "), f"{before[key]:,}", f"{after[key]:,}") for key in counted)
+    return Table(("", "before", "after"), tuple(rows))
+
+
 def describe_savings(savings: Mapping[str, Any] | None) -> str:
     """`427,904 -> 231,552 parameters (46 % saved)`; nothing where the savings do not say so."""
-    before, after = (_parameters(savings or {}, side) for side in ("before", "after"))
-    if not before or not after:
+    before, after = (_side(savings or {}, side).get("parameters") for side in ("before", "after"))
+    if not (isinstance(before, int) and isinstance(after, int) and before):
         return ""
     saved = 100 * (1 - after / before)
     told = f"{saved:.0f} % saved" if saved >= 0 else f"{-saved:.0f} % more"
@@ -92,7 +100,6 @@ def _row(summary: GroupSummary) -> tuple[str, ...]:
     )
 
 
-def _parameters(savings: Mapping[str, Any], side: str) -> int:
+def _side(savings: Mapping[str, Any], side: str) -> Mapping[str, Any]:
     size: Any = savings.get(side)
-    count: Any = cast("Mapping[str, Any]", size).get("parameters") if isinstance(size, Mapping) else None
-    return count if isinstance(count, int) else 0
+    return cast("Mapping[str, Any]", size) if isinstance(size, Mapping) else {}

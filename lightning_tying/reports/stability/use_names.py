@@ -22,11 +22,15 @@ class Numbering:
     word: str
     numbers: tuple[int, ...]
 
+    def label(self, number: int) -> str:
+        """`layers.3`, `h.3`; `call 3`."""
+        return f"call {number}" if self.word == CALLS else f"{self.word}.{number}"
+
     def tell(self, one: int, other: int) -> str:
         """`layers 0 and 11`; `h.0 and h.11` where the path's word is no plural."""
         if self.word.endswith("s"):
             return f"{self.word} {one} and {other}"
-        return f"{self.word}.{one} and {self.word}.{other}"
+        return f"{self.label(one)} and {self.label(other)}"
 
 
 def number_uses(uses: Sequence[str]) -> Numbering | None:

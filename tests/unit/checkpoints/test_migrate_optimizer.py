@@ -11,7 +11,7 @@ from lightning_tying.checkpoints.migrate_optimizer import migrate_optimizer, mig
 from lightning_tying.checkpoints.migrate_weights import migrate_values, read_sites, write_sites
 from lightning_tying.checkpoints.origins import Layout
 from lightning_tying.errors import ConfigError
-from lightning_tying.tasks.optimization import make_optimizer
+from lightning_tying.tasks.optimizers.optimization import make_optimizer
 
 SPEC = {"share": [{"sites": "{l}.weight", "equals": "W"}], "parameters": {"W": {"lr": 0.5, "weight_decay": 0.0}}}
 

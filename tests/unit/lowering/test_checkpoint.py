@@ -8,7 +8,12 @@ from torch import nn
 
 from lightning_tying.api import get_plan, tie
 from lightning_tying.errors import ConflictError
-from lightning_tying.lowering.checkpoint import check_conflicts, drop_aliases, fill_aliases, refuse_conflicts
+from lightning_tying.lowering.state_dicts.checkpoint import (
+    check_conflicts,
+    drop_aliases,
+    fill_aliases,
+    refuse_conflicts,
+)
 
 
 def test_drop_then_fill(tower, spec):

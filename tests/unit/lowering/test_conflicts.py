@@ -12,8 +12,8 @@ from torch import nn
 
 from lightning_tying.api import get_plan, tie, verify
 from lightning_tying.errors import ApplyError, ConfigError, ConflictError
-from lightning_tying.lowering.checkpoint import fill_aliases, index_keys
-from lightning_tying.lowering.conflicts import average, find_conflicts, same_memory
+from lightning_tying.lowering.state_dicts.checkpoint import fill_aliases, index_keys
+from lightning_tying.lowering.state_dicts.conflicts import average, find_conflicts, same_memory
 
 DERIVED = {"share": [{"sites": "layers.{l}.up.weight", "equals": "W + scale(V)"}]}
 

@@ -17,10 +17,10 @@ from torch.nn.utils import parametrizations, prune
 import lightning_tying.lowering.apply as applying
 from lightning_tying.api import get_plan, make_plan, tie, untie, verify
 from lightning_tying.errors import ApplyError, ConflictError, SharingWarning, SpecError, TieBroken
-from lightning_tying.lowering.checkpoint import drop_aliases
 from lightning_tying.lowering.parameter_groups import parameter_groups
 from lightning_tying.lowering.plan import Alias, Parametrize, Plan
 from lightning_tying.lowering.state import read_state
+from lightning_tying.lowering.state_dicts.checkpoint import drop_aliases
 
 SPEC = {
     "share": [

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from lightning_tying.api import get_plan, tie, verify
-from lightning_tying.lowering.untied_state import untied_state_dict
+from lightning_tying.lowering.state_dicts.untied_state import untied_state_dict
 
 DERIVED = {
     "share": [

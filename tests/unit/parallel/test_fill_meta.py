@@ -11,7 +11,7 @@ from torch import nn
 from lightning_tying import tie, verify
 from lightning_tying.errors import ApplyError
 from lightning_tying.models import DecoderLM
-from lightning_tying.parallel.fill_meta import fill_meta
+from lightning_tying.parallel.sharding.fill_meta import fill_meta
 
 SPECS: dict[str, list[Any]] = {
     "alias": [{"tie": ["embed.weight", "head.weight"]}],

@@ -8,7 +8,7 @@ from torch import nn
 from lightning_tying import get_plan, tie
 from lightning_tying.errors import ApplyError
 from lightning_tying.models import DecoderLM
-from lightning_tying.parallel.refuse_deepspeed import check_deepspeed
+from lightning_tying.parallel.refusals.deepspeed import check_deepspeed
 
 
 def _attention() -> nn.ModuleList:

@@ -23,7 +23,7 @@ from lightning_tying.errors import ApplyError
 from lightning_tying.models import DecoderLM
 from lightning_tying.models.block import Block
 from lightning_tying.models.linear import TokenEmbedding
-from lightning_tying.parallel.refuse_fsdp1 import check_fsdp1_policy, find_wrapped
+from lightning_tying.parallel.refusals.fsdp1 import check_fsdp1_policy, find_wrapped
 
 PAIR = {"share": [{"tie": ["embed.weight", "head.weight"]}]}
 BLOCKS = {"share": ["layers.{l}.{name*} = block[name]"]}

@@ -9,7 +9,7 @@ from torch.distributed.pipelining import SplitPoint, pipeline
 
 from lightning_tying.errors import ApplyError
 from lightning_tying.parallel.facts import RunFacts
-from lightning_tying.parallel.refuse_pipeline import check_pipeline
+from lightning_tying.parallel.refusals.pipeline import check_pipeline
 
 
 @pytest.mark.parametrize("facts", [RunFacts("pipeline"), RunFacts("fsdp2", pipeline=2)])

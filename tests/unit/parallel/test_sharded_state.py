@@ -22,7 +22,7 @@ from torch.distributed.checkpoint.state_dict import (
 from torch.distributed.fsdp import fully_shard
 
 from lightning_tying import get_plan, tie, verify
-from lightning_tying.parallel.sharded_state import add_aliases, install_sharded_state, leave_out_aliases
+from lightning_tying.parallel.sharding.sharded_state import add_aliases, install_sharded_state, leave_out_aliases
 
 pytestmark = pytest.mark.filterwarnings("ignore::lightning_tying.errors.SharingWarning")
 SPEC = {

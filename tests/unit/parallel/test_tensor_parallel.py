@@ -17,8 +17,8 @@ from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, 
 from lightning_tying import get_plan, tie, verify
 from lightning_tying.errors import ApplyError, ConfigError
 from lightning_tying.models import ConvNet, DecoderLM, EncoderClassifier, EncoderDecoder
-from lightning_tying.parallel.tensor_parallel import TensorParallelPlan, apply_tensor_parallel, plan_tensor_parallel
-from lightning_tying.parallel.tensor_parallel_placements import restore_ties
+from lightning_tying.parallel.tensor.placements import restore_ties
+from lightning_tying.parallel.tensor.plan import TensorParallelPlan, apply_tensor_parallel, plan_tensor_parallel
 
 PAIR = {"tie": ["embed.weight", "head.weight"]}
 

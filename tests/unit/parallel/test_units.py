@@ -12,7 +12,7 @@ from lightning_tying import discover, get_plan, make_plan, tie
 from lightning_tying.errors import ApplyError
 from lightning_tying.models import DecoderLM, EncoderDecoder
 from lightning_tying.parallel.facts import RunFacts
-from lightning_tying.parallel.units import plan_units
+from lightning_tying.parallel.sharding.units import plan_units
 
 HEAD = {"tie": ["embed.weight", "head.weight"]}
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lightning_tying.errors import ConfigError
-from lightning_tying.parallel.written_units import read_units
+from lightning_tying.parallel.sharding.written_units import read_units
 
 
 def test_lists_a_mapping_and_a_file_mean_the_same(tmp_path: Path) -> None:

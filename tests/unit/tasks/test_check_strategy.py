@@ -16,7 +16,7 @@ from lightning_tying.errors import ApplyError
 from lightning_tying.models import DecoderLM
 from lightning_tying.models.linear import TokenEmbedding
 from lightning_tying.tasks import TiedModule
-from lightning_tying.tasks.check_strategy import check_strategy
+from lightning_tying.tasks.watch.check_strategy import check_strategy
 
 
 class Model(TiedModule, LightningModule):

@@ -12,7 +12,7 @@ from torch import nn
 from lightning_tying import tie
 from lightning_tying.errors import ConfigError
 from lightning_tying.models import DecoderLM
-from lightning_tying.tasks.optimization import WarmupCosine, configure, default_optimizer, make_optimizer
+from lightning_tying.tasks.optimizers.optimization import WarmupCosine, configure, default_optimizer, make_optimizer
 
 SPEC = {
     "share": [{"tie": ["embed.weight", "head.weight"], "name": "vocabulary"}],

@@ -10,7 +10,7 @@ import torch
 from lightning.pytorch import LightningModule
 from torch import nn
 
-from lightning_tying.tasks.optimizer_numbers import number_by_model
+from lightning_tying.tasks.optimizers.optimizer_numbers import number_by_model
 
 
 class Net(LightningModule):

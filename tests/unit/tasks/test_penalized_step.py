@@ -15,8 +15,8 @@ from torch.utils.data import DataLoader
 from lightning_tying.api import tie
 from lightning_tying.errors import SharingWarning
 from lightning_tying.lowering.penalty import reckon_penalty
-from lightning_tying.tasks.penalized_step import add_penalty
 from lightning_tying.tasks.tied_module import TiedModule
+from lightning_tying.tasks.watch.penalized_step import add_penalty
 
 SPEC = {"share": ["center.weight = C", {"sites": "{m:a|b}.weight", "equals": "C", "penalty": 0.1}]}
 

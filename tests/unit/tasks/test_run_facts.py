@@ -9,7 +9,7 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import WeightAveraging
 from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy, SingleDeviceStrategy
 
-from lightning_tying.tasks.run_facts import find_facts, find_kind
+from lightning_tying.tasks.watch.run_facts import find_facts, find_kind
 
 
 class MyStrategy(ModelParallelStrategy):

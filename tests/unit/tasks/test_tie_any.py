@@ -21,7 +21,7 @@ from lightning_tying import get_plan, tie, verify
 from lightning_tying.errors import ApplyError, ConfigError, ConflictError, SpecError, TieBroken
 from lightning_tying.tasks import TiedModule
 from lightning_tying.tasks.tie_any import load_tied, tie_any
-from lightning_tying.tasks.watched_module import WatchedModule
+from lightning_tying.tasks.watch.watched_module import WatchedModule
 
 ALIAS = {"share": [{"tie": ["net.0.weight", "net.2.weight"]}]}
 TRANSPOSED = {"share": ["net.0.weight = W", "net.2.weight = t(W)"]}

@@ -1,0 +1,281 @@
+"""`GradientStability`: a tied module that trains goes in; how far the uses of what it shares agree comes out."""
+
+# pyright: reportUnknownMemberType=false
+# Lightning is typed in part only.
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Literal
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning_utilities.core.rank_zero import rank_zero_info, rank_zero_warn
+from torch.optim import Optimizer
+from typing_extensions import override
+
+from lightning_tying.callbacks import stability_run as run
+from lightning_tying.callbacks.stability_groups import choose_groups
+from lightning_tying.callbacks.stability_log import log_pictures, log_records
+from lightning_tying.callbacks.stability_movement import Movement
+from lightning_tying.callbacks.stability_options import require_count, require_word
+from lightning_tying.callbacks.stability_page import write_page
+from lightning_tying.callbacks.stability_sample import make_sink, take_records
+from lightning_tying.callbacks.stability_watch import Alarm, GroupWatch
+from lightning_tying.callbacks.stability_window import Part, Window, make_parts
+from lightning_tying.errors import ApplyError, ConfigError
+from lightning_tying.gradients.combine import make_combination
+from lightning_tying.gradients.shared import SharedParameter
+from lightning_tying.reports.stability.history import FILE_NAME, append_records, read_history
+from lightning_tying.reports.stability.record import Pairs, Record
+
+
+class GradientStability(Callback):
+    """Measures at sampled steps what each use of a shared parameter adds to its gradient; training stays as it is.
+
+    Logged as `tying/<group>/kappa` (coherence: 1 where all uses agree, 1 / K where K uses have nothing in common, 0
+    where they cancel), `conflict`, `share/<use>` and more; written to `stability.jsonl` beside the checkpoints, from
+    which `lightning-tying report` makes a page, too. A step is sampled from its first batch to its last one.
+
+    Args:
+        every_n_steps: which steps are sampled: the first, and one in so many.
+        groups: names in which `*` is any text, of sharing groups or of places that read them; None for all.
+        max_uses: groups with more uses have no pairs: norms and coherence alone.
+        pairs: how cosines of two uses are found: from a random projection (`sketch`), from all gradients (`exact`, a
+            copy of the parameter for each use), or `none`.
+        self_check: whether the first sample of a run is compared with `.grad`, to which the uses must add up.
+        on_conflict: what happens when the uses of a group cancel each other in three samples in turn: nothing, `warn`,
+            or `stop` the training.
+        combine: what becomes of the gradient at every step: `sum`, as it is; `mean` and `sqrt`, each use times 1 / K
+            and 1 / √K; `norm_balanced`, all uses with the mean norm; or the name of one of torchjd's aggregators, as
+            `pcgrad`, with options as a mapping: `{name: cagrad, c: 0.5}`. All but the first three keep a copy of the
+            parameter for each use, and run in one process or under DDP.
+        folder: where `stability.jsonl` is written; None for the folder of the checkpoints, without checkpoints the
+            trainer's `default_root_dir`.
+        report: whether `stability.html` is written beside it when training ends.
+
+    Attributes:
+        alarms: what was alarming in this run.
+
+    Raises:
+        ConfigError: an argument is wrong, or the package that `combine` needs is missing.
+    """
+
+    def __init__(
+        self,
+        every_n_steps: int = 50,
+        groups: str | list[str] | None = None,
+        *,
+        max_uses: int = 64,
+        pairs: Pairs = "sketch",
+        self_check: bool = True,
+        on_conflict: Literal["warn", "stop"] | None = None,
+        combine: str | dict[str, Any] = "sum",
+        folder: str | os.PathLike[str] | None = None,
+        report: bool = True,
+    ) -> None:
+        self.every_n_steps = require_count("every_n_steps", every_n_steps, 1)
+        self.max_uses = require_count("max_uses", max_uses, 2)
+        self.groups = [groups] if isinstance(groups, str) else groups
+        self.pairs: Pairs = require_word("pairs", pairs, ("sketch", "exact", "none"))
+        self.self_check = self_check
+        self.on_conflict = require_word("on_conflict", on_conflict, (None, "warn", "stop"))
+        self.combine = combine
+        self.folder = None if folder is None else str(folder)
+        self.report = report
+        self.alarms: list[Alarm] = []
+        self._combination = make_combination(combine)
+        self._watches: dict[str, GroupWatch] = {}
+        self._last: int | None = None  # global_step // every_n_steps of the last sample
+        self._forget_run()
+
+    @property
+    @override
+    def state_key(self) -> str:
+        """Tells this callback's state from that of another one in the same trainer."""
+        told = {"every_n_steps": self.every_n_steps, "groups": self.groups, "pairs": self.pairs}
+        return self._generate_state_key(**told, combine=self.combine, folder=self.folder)
+
+    @override
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Choose the groups, and say once why nothing is measured, where that is so.
+
+        Raises:
+            ConfigError: a pattern matches nothing, or the gradients cannot be combined under this strategy.
+        """
+        self._forget_run()
+        obstacle = run.find_obstacle(trainer)
+        if obstacle is not None:
+            self._refuse_combination(obstacle)
+            rank_zero_warn(
+                f"GradientStability is off: {obstacle} does not leave the gradients of single uses to be seen."
+            )
+            return
+        if self._combination is not None and self._combination.needs_gradients:
+            strategy = run.find_strategy(trainer, pl_module)
+            if strategy not in ("", "DDP"):
+                self._refuse_combination(strategy)
+        self._groups = choose_groups(pl_module, self.groups)
+        if not self._groups:
+            rank_zero_info("GradientStability measures nothing: this model has no shared parameter that is trained.")
+
+    @override
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        """Begin to catch, where a step begins that is sampled or combined."""
+        if not self._groups or self._window is not None or not self._fresh:
+            return
+        number = trainer.global_step // self.every_n_steps
+        sampled = self._last != number
+        if not sampled and self._combination is None:
+            return
+        check = sampled and self.self_check and not self._checked and not run.changes_sums(trainer)
+        sink = (lambda: make_sink(self.pairs)) if sampled else None
+        parts = make_parts(trainer.optimizers, self._groups, sink, check, self._combination)
+        self._sampled = number if sampled else None
+        self._window = Window(pl_module, parts)
+
+    @override
+    def on_after_backward(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """From here on gradients are there that a window would not have seen."""
+        self._fresh = False
+
+    @override
+    def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
+        """Make numbers of what was caught, and combine it, before gradients are clipped.
+
+        Raises:
+            ApplyError: the uses of a group do not add up to its gradient.
+        """
+        self._fresh = True
+        part = self._window.take(optimizer) if self._window is not None else None
+        if self._window is not None and not self._window.parts:
+            self._window = None
+        if part is None:
+            return
+        scale = run.find_scale(trainer)
+        unscale = 1.0 if run.unscales_itself(optimizer) else 1 / scale
+        if part.sink is not None:
+            self._measure(trainer, part, scale, unscale)
+        if self._combination is not None and part.combined is not None:
+            self._combination.write(part.combined, part.parameters, unscale)
+
+    @override
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Log and write what was measured in this batch, now that the optimizer has moved the parameters."""
+        records, movement = self._records, self._movement
+        self._records, self._movement = [], None
+        if movement is not None:
+            self._tell(trainer, records, movement.measure())
+
+    @override
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Show pictures in the loggers, and write the page."""
+        self._close()
+        path = run.find_folder(trainer, self.folder) / FILE_NAME
+        if run.is_dry(trainer) or not trainer.is_global_zero or not self._wrote:
+            return
+        records = read_history(path).records
+        log_pictures(trainer.loggers, records)
+        if self.report:
+            write_page(records, path.parent)
+
+    @override
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Leave no trace."""
+        self._close()
+
+    @override
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Leave no trace."""
+        self._close()
+        self._groups = []
+
+    @override
+    def state_dict(self) -> dict[str, Any]:
+        """What is remembered of the samples."""
+        return {"last": self._last, "groups": {name: watch.state_dict() for name, watch in self._watches.items()}}
+
+    @override
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from there."""
+        self._last = state_dict["last"]
+        self._watches = {}
+        for name, state in state_dict["groups"].items():
+            self._watches[name] = GroupWatch()
+            self._watches[name].load_state_dict(state)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what belongs to a run in this process."""
+        return {**self.__dict__, "_window": None, "_groups": [], "_records": [], "_movement": None}
+
+    def _forget_run(self) -> None:
+        self._groups: list[SharedParameter] = []
+        self._window: Window | None = None
+        self._sampled: int | None = None
+        self._fresh = True  # no backward pass since the last optimizer step
+        self._checked = False
+        self._wrote = False
+        self._records: list[Record] = []
+        self._movement: Movement | None = None
+
+    def _close(self) -> None:
+        if self._window is not None:
+            self._window.close()
+            self._window = None
+
+    def _refuse_combination(self, strategy: str) -> None:
+        if self._combination is not None and (self._combination.needs_gradients or strategy not in ("", "DDP")):
+            raise ConfigError(
+                f"GradientStability: combine: {self.combine} does not work under {strategy}, where no process has the "
+                "whole gradients of the uses. Train in one process or under DDP, or write combine: mean or sqrt."
+            )
+
+    def _measure(self, trainer: Trainer, part: Part, scale: float, unscale: float) -> None:
+        if part.sink is None:
+            return
+        found = part.sink.finish(scale)
+        if run.has_scaler(trainer) and not all(numbers.finite for numbers in found.values()):
+            return  # the scaler leaves this step out; the next one is sampled in its place
+        self._last = self._sampled
+        if part.check is not None:
+            self._check(trainer, part, unscale)
+        least = 2 if self.groups is None else 1
+        chosen = {name: numbers for name, numbers in found.items() if len(numbers.keys) >= least}
+        names = {str(name): part.parameters[name] for name in chosen}
+        self._records += take_records(trainer.global_step, chosen, self._watches, self.pairs, self.max_uses)
+        self._movement = Movement({**(self._movement.parameters if self._movement else {}), **names})
+
+    def _check(self, trainer: Trainer, part: Part, unscale: float) -> None:
+        self._checked = True
+        for name, parameter in part.parameters.items():
+            if part.check is None:
+                return
+            try:
+                part.check.check(name, parameter.grad, unscale)
+            except ApplyError as error:
+                if trainer.lightning_module.automatic_optimization:
+                    raise
+                rank_zero_warn(f"GradientStability: {error}")
+                return
+
+    def _tell(self, trainer: Trainer, records: Sequence[Record], moved: Mapping[str, float]) -> None:
+        records = [replace(each, update_to_weight=moved.get(each.group, each.update_to_weight)) for each in records]
+        alarms = [alarm for record in records for alarm in self._watches[record.group].judge(record)]
+        self.alarms += alarms
+        self._react(trainer, alarms)
+        if not records or run.is_dry(trainer) or not trainer.is_global_zero:
+            return
+        self._wrote = True
+        append_records(run.find_folder(trainer, self.folder) / FILE_NAME, records)
+        log_records(trainer.loggers, records, records[-1].step)
+
+    def _react(self, trainer: Trainer, alarms: Sequence[Alarm]) -> None:
+        for alarm in alarms:
+            if alarm.kind == "unstable" or self.on_conflict is not None:
+                rank_zero_warn(f"GradientStability: {alarm.text}.")
+        if self.on_conflict == "stop" and any(alarm.kind == "conflict" for alarm in alarms):
+            rank_zero_info("GradientStability stops the training: on_conflict is `stop`.")
+            trainer.should_stop = True

@@ -1,0 +1,31 @@
+"""An argument of `GradientStability` in; the same out, or an error that says what it may be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lightning_tying.errors import ConfigError
+
+
+def require_count(name: str, value: int, least: int) -> int:
+    """A whole number.
+
+    Raises:
+        ConfigError: it is none, or too small.
+    """
+    given: object = value
+    if not isinstance(given, int) or isinstance(given, bool) or given < least:
+        raise ConfigError(f"GradientStability: {name} is a whole number, {least} or more, not {value!r}.")
+    return value
+
+
+def require_word(name: str, value: Any, known: tuple[str | None, ...]) -> Any:
+    """One of some words.
+
+    Raises:
+        ConfigError: it is none of them.
+    """
+    if value not in known:
+        words = ", ".join("null" if word is None else word for word in known)
+        raise ConfigError(f"GradientStability: {name} is one of {words}, not {value!r}.")
+    return value

@@ -1,0 +1,1 @@
+"""`lightning-tying checkpoint`: a command's words in; a report, or another checkpoint, out."""

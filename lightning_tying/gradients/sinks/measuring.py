@@ -1,0 +1,78 @@
+"""Per-use gradients in, what every sink of this package knows of them out: the uses, the norms, the processes' order."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping
+
+import torch
+from torch import Tensor
+
+from lightning_tying.algebra.expression import ParameterName
+from lightning_tying.gradients.keys import UseKey
+from lightning_tying.gradients.sinks.arithmetic import as_whole, square_sum
+from lightning_tying.gradients.sinks.processes import GroupUses, agree_on_uses, average, first_of_all, has_processes
+from lightning_tying.gradients.sinks.sink import Sink
+from lightning_tying.gradients.statistics import UseStatistics
+
+
+class MeasuringSink(Sink):
+    """Takes the norms of per-use gradients, and makes numbers of them and of what else it keeps.
+
+    Args:
+        distributed: whether `finish` brings the processes together, where there are several.
+    """
+
+    def __init__(self, distributed: bool = True) -> None:
+        self._distributed = distributed
+        self._groups: dict[ParameterName, GroupUses] = {}
+        self._squares: dict[UseKey, Tensor] = {}  # in the order of the backward pass
+
+    def begin(self, keys: Iterable[UseKey]) -> None:
+        for key in keys:
+            self._groups.setdefault(key.group, GroupUses({})).keys[key] = None
+
+    def add(self, key: UseKey, gradient: Tensor) -> None:
+        whole = as_whole(gradient)
+        uses = self._groups.setdefault(key.group, GroupUses({}))
+        uses.keys[key], uses.shape, uses.dtype = None, whole.shape, whole.dtype
+        square = square_sum(whole)  # a number on the gradient's device: a backward pass on a GPU waits for nothing
+        self._squares[key] = self._squares[key] + square if key in self._squares else square
+        self._take(key, whole)
+
+    def add_sum(self, group: ParameterName, gradient: Tensor) -> None:
+        del group, gradient
+
+    def finish(self, scale: float = 1.0) -> dict[ParameterName, UseStatistics]:
+        agreed, first = self._agree(), self._find_nonfinite()
+        return {group: self._finish_group(group, uses, scale, first.get(group)) for group, uses in agreed.items()}
+
+    @abstractmethod
+    def _take(self, key: UseKey, gradient: Tensor) -> None:
+        """What is kept of a gradient besides its norm; it is whole and dense."""
+
+    @abstractmethod
+    def _finish_group(
+        self, group: ParameterName, uses: GroupUses, scale: float, nonfinite: UseKey | None
+    ) -> UseStatistics: ...
+
+    @property
+    def _spans(self) -> bool:
+        return self._distributed and has_processes()
+
+    def _agree(self) -> Mapping[ParameterName, GroupUses]:
+        return agree_on_uses(self._groups) if self._spans else self._groups
+
+    def _average(self, tensor: Tensor) -> Tensor:
+        return average(tensor) if self._spans else tensor
+
+    def _find_nonfinite(self) -> dict[ParameterName, UseKey]:
+        """The first use in the backward pass with a NaN or an infinite cell; both make the squared norm one."""
+        mine: dict[ParameterName, UseKey] = {}
+        if self._squares:
+            device = next(iter(self._squares.values())).device
+            finite = torch.stack([each.to(device) for each in self._squares.values()]).isfinite().tolist()
+            for key, fine in zip(self._squares, finite, strict=True):
+                if not fine:
+                    mine.setdefault(key.group, key)
+        return first_of_all(mine) if self._spans else mine

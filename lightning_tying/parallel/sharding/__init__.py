@@ -1,0 +1,1 @@
+"""A sharing graph and a module in; the units that `fully_shard` takes, and the sharded module, out."""

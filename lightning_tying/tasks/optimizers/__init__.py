@@ -1,0 +1,1 @@
+"""A tied module in; its optimizers and schedules, each parameter once, out."""
