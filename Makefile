@@ -6,7 +6,7 @@ STAMP := .venv/.installed
 export HF_HUB_OFFLINE := 1
 export TOKENIZERS_PARALLELISM ?= true
 
-.PHONY: help setup demo test fuzz check lint types contracts docs docs-serve fmt bench gallery golden changelog clean
+.PHONY: help setup demo test test-slow fuzz chaos matrix survival check lint types contracts docs docs-serve fmt bench gallery golden changelog clean
 
 help:  ## Show this list.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -27,8 +27,20 @@ demo: $(STAMP)  ## Train the multilingual model, tied and untied, and write runs
 test: $(STAMP)  ## Run all tests.
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
+test-slow: $(STAMP)  ## The tests of `make test` with all their cases of several processes (about an hour on two cores).
+	SLOW_TESTS=1 $(BIN)/python -m pytest -n 2 --dist worksteal tests/processes tests/callback_order tests/matrix
+
 fuzz: $(STAMP)  ## Random specs against random modules, 100,000 of them (about half an hour on two cores).
 	HYPOTHESIS_PROFILE=fuzz FUZZ_CHUNKS=50 $(BIN)/python -m pytest -n 2 --dist worksteal -v tests/property/test_fuzz.py
+
+chaos: $(STAMP)  ## Kill a training 50 times at random moments; what goes on must be what was not killed.
+	KILLS=50 $(BIN)/python -m pytest -n 0 -v tests/kill
+
+matrix: $(STAMP)  ## Train every spec of the equivalence matrix in every mode; writes docs/reference/equivalence.md.
+	$(BIN)/python -m tests.matrix
+
+survival: $(STAMP)  ## Write docs/reference/survival.md again, from tests/survival.
+	$(BIN)/python -m tests.survival.make_page
 
 check: lint contracts types docs  ## Everything that reads the code without running it, and the docs.
 
