@@ -63,9 +63,7 @@ def main() -> None:
 
 def describe(timings: dict[str, Timing]) -> str:
     """A table with the limit beside each time."""
-    rows = [
-        f"| {name} | {timing} | {'yes' if timing.median <= LIMIT else 'no'} |" for name, timing in timings.items()
-    ]
+    rows = [f"| {name} | {timing} | {'yes' if timing.median <= LIMIT else 'no'} |" for name, timing in timings.items()]
     head = ["| 1,000 sites | median of 9 (quartiles) | 50 ms or less |", "|---|---|---|"]
     return "\n".join([*head, *rows])
 

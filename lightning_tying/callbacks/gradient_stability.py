@@ -245,7 +245,7 @@ class GradientStability(Callback):
         least = 2 if self.groups is None else 1
         chosen = {name: numbers for name, numbers in found.items() if len(numbers.keys) >= least}
         names = {str(name): part.parameters[name] for name in chosen}
-        self._records += take_records(trainer.global_step, chosen, self._watches, self.pairs, self.max_uses)
+        self._records += take_records(trainer.global_step, chosen, self._watches, self.max_uses)
         self._movement = Movement({**(self._movement.parameters if self._movement else {}), **names})
 
     def _check(self, trainer: Trainer, part: Part, unscale: float) -> None:

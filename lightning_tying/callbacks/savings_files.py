@@ -34,8 +34,9 @@ def write_files(
     """
     pictures = [graph_to_svg(graph) for graph in graphs]
     content = {"plan": plan and plan.to_dict(), "savings": forecast.to_dict(), "run": run.to_dict()}
+    lines = (f"{json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}" for key, value in content.items())
     texts = {
-        "json": json.dumps(content, indent=1, ensure_ascii=False) + "\n",
+        "json": "{\n" + ",\n".join(lines) + "\n}\n",  # not indented by `json`, which takes ten times as long
         "md": f"# What sharing saves\n\n{run.to_markdown()}\n",
         "html": make_page(run, pictures),
         "svg": pictures[0],

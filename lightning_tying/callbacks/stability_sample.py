@@ -32,7 +32,6 @@ def take_records(
     step: int,
     found: Mapping[ParameterName, UseStatistics],
     watches: dict[str, GroupWatch],
-    pairs: Pairs,
     max_uses: int,
 ) -> list[Record]:
     """Make the records, and remember the sample.
@@ -41,14 +40,11 @@ def take_records(
         step: of the optimizer.
         found: what the sink gave.
         watches: of the groups, by name; those of new ones are added.
-        pairs: how cosines were found.
         max_uses: groups with more have no pairs.
     """
     records: list[Record] = []
     for name, given in found.items():
         numbers = replace(given, gram=None) if len(given.keys) > max_uses else given
         watch = watches.setdefault(str(name), GroupWatch())
-        over_time = watch.running.update(numbers, numbers.sum_sketch)
-        error = numbers.cosine_error
-        records.append(make_record(step, str(name), numbers, over_time=over_time, pairs=pairs, cosine_error=error))
+        records.append(make_record(step, str(name), numbers, over_time=watch.running.update(numbers)))
     return records

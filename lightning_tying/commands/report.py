@@ -82,8 +82,10 @@ def _read_savings(path: Path) -> tuple[Mapping[str, Any] | None, tuple[str, ...]
         content: Any = json.loads(path.read_text(encoding="utf-8"))
         savings: Any = content["savings"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return None, (f"{path.name} cannot be read; the report goes without the savings.",)
-    return (cast("Mapping[str, Any]", savings), ()) if isinstance(savings, dict) else (None, ())
+        savings = None
+    if isinstance(savings, dict):
+        return cast("Mapping[str, Any]", savings), ()
+    return None, (f"{path.name} cannot be read; the report goes without the savings.",)
 
 
 def _only_folder(words: list[str]) -> Path:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Generator, Iterable, Mapping
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -26,7 +26,8 @@ from lightning_tying.gradients.shared import Holder, SharedParameter, choose_sha
 from lightning_tying.gradients.sinks.sink import Sink
 from lightning_tying.lowering.resolve import walk_modules
 
-_BACKWARD: tuple[object, ...] = (torch.Tensor.backward, torch.autograd.backward)
+_TENSOR: Any = Tensor  # torch's stubs leave `backward` open
+_BACKWARD = cast("tuple[object, ...]", (_TENSOR.backward, torch.autograd.backward))
 
 
 @contextmanager
@@ -181,5 +182,5 @@ def _find_watched(
     return watched
 
 
-def _as_tuple(given: object) -> tuple[Any, ...]:
-    return tuple(given) if isinstance(given, (tuple, list)) else (given,)
+def _as_tuple(given: object) -> tuple[object, ...]:
+    return tuple(cast("Iterable[object]", given)) if isinstance(given, (tuple, list)) else (given,)

@@ -20,6 +20,7 @@ from lightning_tying.lowering.pretrained import install_pretrained, remove_pretr
 from lightning_tying.lowering.reset import install_resets, remove_resets
 from lightning_tying.lowering.state import TiedState, clear_state, read_state, require_state, write_state
 from lightning_tying.lowering.state_dicts.checkpoint import fill_aliases
+from lightning_tying.lowering.state_dicts.load_report import load_and_report
 from lightning_tying.lowering.verify import verify_plan
 
 
@@ -28,6 +29,7 @@ def install_hooks(module: nn.Module, state: TiedState) -> None:
     write_state(module, state)
     # On the instance, and a partial: deepcopy and pickle rebind it to the copy, which they do not with a closure.
     setattr(module, "_apply", partial(apply_and_retie, module))  # noqa: B010  # a private name of torch's
+    setattr(module, "load_state_dict", partial(load_and_report, module))  # noqa: B010  # a method, to pyright
     untyped: Any = module  # torch's stubs leave the hooks' types open
     state.handles = (
         untyped.register_load_state_dict_pre_hook(fill_before_load),
@@ -46,7 +48,8 @@ def remove_hooks(module: nn.Module) -> None:
     remove_resets(module)
     remove_pretrained(module)
     clear_state(module)
-    delattr(module, "_apply")
+    for name in ("_apply", "load_state_dict"):
+        vars(module).pop(name, None)
 
 
 def retie(module: nn.Module) -> list[Alias]:

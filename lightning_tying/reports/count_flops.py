@@ -1,9 +1,12 @@
 """A module and example inputs in; the operations of its forward pass, with and without derived values, out."""
 
+# pyright: reportUnknownMemberType=false
+# torch.random is typed in part only.
+
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeAlias, cast
 
 import torch
@@ -62,9 +65,10 @@ def _find_unit(inputs: Inputs) -> tuple[str, int]:
 def _list_tensors(inputs: object) -> Iterator[Tensor]:
     if isinstance(inputs, Tensor):
         yield inputs
-    elif isinstance(inputs, Mapping | list | tuple):
-        parts = inputs.values() if isinstance(inputs, Mapping) else inputs
-        for part in cast("Iterable[object]", parts):
+    elif isinstance(inputs, Mapping):
+        yield from _list_tensors(list(cast("Mapping[str, object]", inputs).values()))
+    elif isinstance(inputs, list | tuple):
+        for part in cast("Sequence[object]", inputs):
             yield from _list_tensors(part)
 
 
@@ -74,7 +78,7 @@ def _undisturbed(module: nn.Module) -> Generator[None]:
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)  # the counter does not know what it calls
     try:
-        with cast("AbstractContextManager[None]", torch.random.fork_rng()), torch.no_grad():
+        with torch.random.fork_rng(), torch.no_grad():
             module.eval()
             yield
     finally:

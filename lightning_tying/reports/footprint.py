@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 
 import torch
 
@@ -36,17 +36,31 @@ class Footprint:
         return self.parameter_bytes + self.state_bytes
 
     def __add__(self, other: Footprint) -> Footprint:
-        return Footprint(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(self)))
+        return Footprint(
+            self.parameters + other.parameters,
+            self.trainable + other.trainable,
+            self.parameter_bytes + other.parameter_bytes,
+            self.gradient_bytes + other.gradient_bytes,
+            self.state_cells + other.state_cells,
+            self.state_bytes + other.state_bytes,
+        )
 
     def __sub__(self, other: Footprint) -> Footprint:
         return self + -1 * other
 
     def __rmul__(self, times: int) -> Footprint:
-        return Footprint(*(times * getattr(self, each.name) for each in fields(self)))
+        return Footprint(
+            times * self.parameters,
+            times * self.trainable,
+            times * self.parameter_bytes,
+            times * self.gradient_bytes,
+            times * self.state_cells,
+            times * self.state_bytes,
+        )
 
     def to_dict(self) -> dict[str, int]:
         """Plain content, `checkpoint_bytes` included."""
-        return {**asdict(self), "checkpoint_bytes": self.checkpoint_bytes}
+        return {**vars(self), "checkpoint_bytes": self.checkpoint_bytes}
 
 
 def reckon_footprint(meta: TensorMeta, rule: StateRule | None) -> Footprint:

@@ -81,12 +81,12 @@ def find_rules(optimizers: Iterable[Optimizer]) -> StateRules:
     Args:
         optimizers: those in use. Only an unknown class is measured, so that what is said does not change.
     """
-    return {
-        id(parameter): find_rule(optimizer, group) or _measure(optimizer, parameter)
-        for optimizer in optimizers
-        for group in optimizer.param_groups
-        for parameter in group["params"]
-    }
+    rules: StateRules = {}
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            rule = find_rule(optimizer, group)
+            rules |= {id(parameter): rule or _measure(optimizer, parameter) for parameter in group["params"]}
+    return rules
 
 
 def find_rule(optimizer: Optimizer, settings: _Settings) -> StateRule | None:

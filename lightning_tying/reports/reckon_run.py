@@ -58,9 +58,10 @@ def reckon_run(module: nn.Module, use: RunUse | None = None) -> RunSavings:
     parts: list[Part] = []
     for path, root, graph in graphs:
         parts += reckoning.take(graph, root, f"{path}: " if path and len(graphs) > 1 else "")
-    alone = _find_alone(graphs) if use.divided else _list_alone(module, reckoning.claimed)
+    names = {} if use.divided else _name_parameters(module)
+    alone = _find_alone(graphs) if use.divided else _list_alone(names, reckoning.claimed)
     parts = [*sorted(parts, key=lambda part: -part.saved.parameters), *reckoning.take_alone(alone)]
-    counted = None if use.divided else sum(parameter.numel() for parameter in _list_real(module))
+    counted = None if use.divided else sum(parameter.numel() for parameter in names)
     known = [graph for _, _, graph in graphs]
     per_token = reckon_per_token(known, decodes=use.decodes, cache_itemsize=use.cache_itemsize)
     made = RunSavings(tuple(parts), counted, reckoning.tell_optimizer(), use.traffic, per_token)
@@ -79,13 +80,13 @@ class _Reckoning:
 
     def take(self, graph: SharingGraph, root: nn.Module, prefix: str) -> Iterator[Part]:
         """The groups of one tied root that several sites read, or that a derived site reads."""
-        places = {place: group for group in graph.groups if _is_told(group) for place in group.places}
-        slots = find_slots(root, places)
-        held = {place: slot.peek() for place, slot in slots.items()}
-        self.claimed |= {id(parameter) for parameter in held.values() if parameter is not None}
-        rules = {group.name: self.find(held[group.keeper]) for group in places.values()}
-        for group in graph.groups:
-            if group.is_plain and len(group.uses) > 1:
+        told = [group for group in graph.groups if _is_told(group)]
+        slots = find_slots(root, (place for group in told for place in group.places))
+        held = {place: id(slot.peek()) for place, slot in slots.items()}
+        self.claimed |= set(held.values())
+        rules = {group.name: self.find(held[group.keeper]) for group in told}
+        for group in told:
+            if group.is_plain:
                 once = reckon_footprint(group.meta, rules[group.name])
                 name, family = f"{prefix}{group.name}", f"{prefix}{group.name.family}"
                 uses = len(group.uses)
@@ -117,7 +118,7 @@ class _Reckoning:
         """Parameters outside all groups; those that a module has under several names are shared as well."""
         total, sites = Footprint(), 0
         for names, meta, identity in alone:
-            once = reckon_footprint(meta, self._find_by_id(identity))
+            once = reckon_footprint(meta, self.find(identity))
             if len(names) > 1:
                 yield Part(names[0], "shared", len(names), len(names) * once, once, meta.shape)
             else:
@@ -125,10 +126,8 @@ class _Reckoning:
         if sites:
             yield Part("not shared", "alone", sites, total, total)
 
-    def find(self, parameter: nn.Parameter | None) -> StateRule | None:
-        return self._find_by_id(id(parameter))
-
-    def _find_by_id(self, identity: int) -> StateRule | None:
+    def find(self, identity: int) -> StateRule | None:
+        """The rule of a parameter, by its `id`."""
         return ADAMW if self.rules is None else self.rules.get(identity, NO_STATE)
 
     def tell_optimizer(self) -> str | None:
@@ -154,15 +153,21 @@ def _is_told(group: SharingGroup) -> bool:
     return len(group.uses) > 1 or not group.is_plain
 
 
-def _list_alone(module: nn.Module, claimed: set[int]) -> list[tuple[tuple[str, ...], TensorMeta, int]]:
-    """The names, metadata and identity of every parameter that no sharing group has counted."""
-    names: dict[int, list[str]] = {}
-    held: dict[int, nn.Parameter] = {}
+def _name_parameters(module: nn.Module) -> dict[nn.Parameter, list[str]]:
+    """Every parameter with all its names; what is not yet made, as in a lazy layer, is left out."""
+    names: dict[nn.Parameter, list[str]] = {}
     for name, parameter in module.named_parameters(remove_duplicate=False):
-        if id(parameter) not in claimed and not is_lazy(parameter):
-            names.setdefault(id(parameter), []).append(name)
-            held[id(parameter)] = parameter
-    return [(tuple(names[identity]), _read_meta(parameter), identity) for identity, parameter in held.items()]
+        if not is_lazy(parameter):
+            names.setdefault(parameter, []).append(name)
+    return names
+
+
+def _list_alone(
+    names: Mapping[nn.Parameter, list[str]], claimed: set[int]
+) -> list[tuple[tuple[str, ...], TensorMeta, int]]:
+    """The names, metadata and identity of every parameter that no sharing group has counted."""
+    left = [(parameter, told) for parameter, told in names.items() if id(parameter) not in claimed]
+    return [(tuple(told), _read_meta(parameter), id(parameter)) for parameter, told in left]
 
 
 def _find_alone(
@@ -176,10 +181,6 @@ def _find_alone(
         single = [group for group in graph.groups if not _is_told(group)]
         alone += [((group.owner,), group.meta, 0) for group in single]
     return alone
-
-
-def _list_real(module: nn.Module) -> Iterator[nn.Parameter]:
-    return (each for each in module.parameters() if not is_lazy(each))
 
 
 def _read_meta(parameter: nn.Parameter) -> TensorMeta:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any
 
 from lightning_tying.reports.footprint import Footprint
@@ -35,12 +36,12 @@ class RunSavings:
     per_token: PerToken = field(default=PerToken())
     peak_bytes: int | None = None
 
-    @property
+    @cached_property
     def gross(self) -> Footprint:
         """Every site its own parameter."""
         return sum((part.gross for part in self.parts), Footprint())
 
-    @property
+    @cached_property
     def net(self) -> Footprint:
         """Each parameter once."""
         return sum((part.net for part in self.parts), Footprint())

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
 _ROW = 1 << 12  # cells whose squares are summed in the gradient's own precision
 _BLOCK = 1 << 18  # cells that are multiplied in float64 at once
+_norm: Callable[..., Tensor] = cast(Any, torch.linalg).vector_norm  # torch has no stub for it
 
 
 def as_whole(gradient: Tensor) -> Tensor:
@@ -27,7 +28,7 @@ def square_sum(gradient: Tensor) -> Tensor:
         return flat @ flat
     whole = flat.numel() // _ROW * _ROW
     precise = flat.dtype if flat.dtype == torch.float32 else torch.float32
-    norms = torch.linalg.vector_norm(flat[:whole].view(-1, _ROW), dim=1, dtype=precise).double()
+    norms = _norm(flat[:whole].view(-1, _ROW), dim=1, dtype=precise).double()
     rest = flat[whole:].double()
     return norms @ norms + rest @ rest
 
@@ -51,3 +52,8 @@ def multiply_pairs(gradients: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         added = block.sum(0)
         total += added @ added
     return gram.cpu(), total.cpu()
+
+
+def to_floats(numbers: Tensor) -> list[float]:
+    """The numbers of a vector, brought to the CPU at once."""
+    return cast("list[float]", cast(Any, numbers).tolist())

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lightning_tying.algebra.expression import ParameterName
 from lightning_tying.gradients.keys import UseKey
-from lightning_tying.gradients.sinks.arithmetic import multiply_pairs
+from lightning_tying.gradients.sinks.arithmetic import multiply_pairs, to_floats
 from lightning_tying.gradients.sinks.measuring import MeasuringSink
 from lightning_tying.gradients.sinks.processes import GroupUses
 from lightning_tying.gradients.sinks.projection import project
@@ -55,7 +55,7 @@ class ExactSink(MeasuringSink):
         gram, total = multiply_pairs([held[key] for key in keys])
         if self._size:
             sketch = torch.stack([project(held[key], self._size, str(group)) for key in keys]).sum(0).cpu() / scale
-        norms = tuple((gram.diagonal().sqrt() / scale).tolist())
+        norms = tuple(to_floats(gram.diagonal().sqrt() / scale))
         sum_norm = float(total.sqrt()) / scale
         finite = nonfinite is None
         return UseStatistics(keys, norms, sum_norm, gram / scale**2, finite, nonfinite, sum_sketch=sketch)

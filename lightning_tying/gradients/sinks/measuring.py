@@ -1,4 +1,4 @@
-"""Per-use gradients in, what every sink of this package knows of them out: the uses, the norms, the processes' order."""
+"""Per-use gradients in, what all sinks here know of them out: the uses, the norms, the first that is no number."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lightning_tying.algebra.expression import ParameterName
 from lightning_tying.gradients.keys import UseKey
-from lightning_tying.gradients.sinks.arithmetic import as_whole, square_sum
+from lightning_tying.gradients.sinks.arithmetic import as_whole, square_sum, to_floats
 from lightning_tying.gradients.sinks.processes import GroupUses, agree_on_uses, average, first_of_all, has_processes
 from lightning_tying.gradients.sinks.sink import Sink
 from lightning_tying.gradients.statistics import UseStatistics
@@ -71,7 +71,7 @@ class MeasuringSink(Sink):
         mine: dict[ParameterName, UseKey] = {}
         if self._squares:
             device = next(iter(self._squares.values())).device
-            finite = torch.stack([each.to(device) for each in self._squares.values()]).isfinite().tolist()
+            finite = to_floats(torch.stack([each.to(device) for each in self._squares.values()]).isfinite())
             for key, fine in zip(self._squares, finite, strict=True):
                 if not fine:
                     mine.setdefault(key.group, key)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, distributed
 
 from lightning_tying.algebra.expression import ParameterName
 from lightning_tying.gradients.keys import UseKey
+
+_torch: Any = distributed  # its stubs leave these functions open
 
 
 @dataclass(slots=True)
@@ -35,7 +38,7 @@ def has_processes() -> bool:
 def agree_on_uses(mine: Mapping[ParameterName, GroupUses]) -> dict[ParameterName, GroupUses]:
     """The groups and uses of all processes, in one order: a module may be left out on one of them."""
     gathered: list[Mapping[ParameterName, GroupUses]] = [{} for _ in range(distributed.get_world_size())]
-    distributed.all_gather_object(gathered, dict(mine))
+    _torch.all_gather_object(gathered, dict(mine))
     agreed: dict[ParameterName, GroupUses] = {}
     for each in gathered:
         for group, uses in each.items():
@@ -49,7 +52,7 @@ def agree_on_uses(mine: Mapping[ParameterName, GroupUses]) -> dict[ParameterName
 def first_of_all(mine: Mapping[ParameterName, UseKey]) -> dict[ParameterName, UseKey]:
     """A use for each group: the first process's that has one."""
     gathered: list[Mapping[ParameterName, UseKey]] = [{} for _ in range(distributed.get_world_size())]
-    distributed.all_gather_object(gathered, dict(mine))
+    _torch.all_gather_object(gathered, dict(mine))
     return {group: key for each in reversed(gathered) for group, key in each.items()}
 
 
@@ -57,6 +60,6 @@ def average(tensor: Tensor) -> Tensor:
     """The mean over all processes, as DDP and FSDP2 average gradients; NCCL takes a tensor on the GPU only."""
     if distributed.get_backend() == "nccl":
         tensor = tensor.cuda()
-    distributed.all_reduce(tensor)
+    _torch.all_reduce(tensor)
     tensor /= distributed.get_world_size()
     return tensor

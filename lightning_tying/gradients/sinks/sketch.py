@@ -13,7 +13,7 @@ from torch import Tensor
 
 from lightning_tying.algebra.expression import ParameterName
 from lightning_tying.gradients.keys import UseKey
-from lightning_tying.gradients.sinks.arithmetic import as_whole, square_sum
+from lightning_tying.gradients.sinks.arithmetic import as_whole, square_sum, to_floats
 from lightning_tying.gradients.sinks.measuring import MeasuringSink
 from lightning_tying.gradients.sinks.processes import GroupUses
 from lightning_tying.gradients.sinks.projection import project, projection_error
@@ -51,7 +51,7 @@ class SketchSink(MeasuringSink):
         device = next((each.device for each in found if each is not none), none.device)
         sketches = self._average(torch.stack([each.to(device) for each in found])).cpu() / scale
         gram, total = sketches @ sketches.T, sketches.sum(0)
-        norms, sum_norm = gram.diagonal().sqrt().tolist(), float(total.norm())
+        norms, sum_norm = to_floats(gram.diagonal().sqrt()), math.sqrt(float(total @ total))
         totals = self._sum_squares.get(group, [])
         if len(totals) == 1 and not self._spans:
             norms = [math.sqrt(float(self._squares[key])) / scale if key in self._squares else 0.0 for key in uses.keys]

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from lightning_tying.algebra.expression import ParameterName
 from lightning_tying.gradients.keys import UseKey
-from lightning_tying.gradients.sinks.arithmetic import as_whole, square_sum
+from lightning_tying.gradients.sinks.arithmetic import as_whole, square_sum, to_floats
 from lightning_tying.gradients.sinks.measuring import MeasuringSink
 from lightning_tying.gradients.sinks.processes import GroupUses
 from lightning_tying.gradients.sinks.projection import project
@@ -73,7 +73,7 @@ class StreamingSink(MeasuringSink):
         total = self._sum_squares.get(group, none)
         squares = [*(self._squares.get(key, none) for key in uses.keys), total]
         roots = self._average(torch.stack([each.to(total.device) for each in squares])).sqrt() / scale
-        *norms, sum_norm = roots.tolist()
+        *norms, sum_norm = to_floats(roots)
         sketch = None
         if self._size:
             held = self._sketches.get(group)

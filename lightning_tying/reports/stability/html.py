@@ -10,7 +10,7 @@ from typing import Any
 
 from lightning_tying.reports.stability.advice import advise_families, advise_group
 from lightning_tying.reports.stability.history import History
-from lightning_tying.reports.stability.page import page, write_page
+from lightning_tying.reports.stability.page import page, write_page, write_sentence
 from lightning_tying.reports.stability.pictures import draw_cosines, draw_timeline, write_svg
 from lightning_tying.reports.stability.record import Record
 from lightning_tying.reports.stability.summary import GroupSummary, summarize
@@ -54,7 +54,7 @@ def _overview(summaries: Sequence[GroupSummary], savings: Mapping[str, Any] | No
     told = f"<h2>Savings</h2><p>{escape(saved)}</p>{counts}" if saved else ""
     if not summaries:
         return f"{told}<p>{NOTHING}</p>"
-    advice = "".join(f"<li>{escape(sentence)}</li>" for sentence in advise_families(summaries))
+    advice = "".join(f"<li>{write_sentence(sentence)}</li>" for sentence in advise_families(summaries))
     table = f'<div class="wide">{summary_table(summaries).to_html()}</div>'
     return f"{told}<h2>Advice, the worst first</h2><ol>{advice}</ol><h2>Sharing groups</h2>{table}"
 
@@ -68,7 +68,7 @@ def _section(summary: GroupSummary, records: Sequence[Record], family: Sequence[
         pictures += _picture(write_svg(drawn), f"{summary.group}: mean cosine of each two uses")
     rows = next((record.rows for record in reversed(records) if record.rows), None)
     table = f'<div class="wide">{rows_table(rows, summary.uses).to_html()}</div>' if rows else ""
-    heading = f"<h3>{escape(summary.group)}</h3><p>{escape(advise_group(summary, family))}</p>"
+    heading = f"<h3>{escape(summary.group)}</h3><p>{write_sentence(advise_group(summary, family))}</p>"
     return f'<section>{heading}<div class="pictures">{pictures}</div>{table}</section>'
 
 

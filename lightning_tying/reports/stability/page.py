@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from html import escape
 from pathlib import Path
 
@@ -17,8 +18,9 @@ h1, h2, h3 { line-height: 1.25 }
 h3, td:first-child { overflow-wrap: anywhere }
 section { border-top: 1px solid #8888; margin-top: 2rem }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums }
-th, td { border-bottom: 1px solid #8884; padding: .25rem .75rem; text-align: left; vertical-align: top }
+th, td { border-bottom: 1px solid #8884; padding: .25rem .75rem; text-align: right; vertical-align: top }
 th { font-weight: 600 }
+th:first-child, td:first-child { text-align: left }
 .wide { overflow-x: auto }
 .pictures { display: flex; flex-wrap: wrap; gap: 1rem; align-items: flex-start }
 img { max-width: 100%; height: auto; background: #fff; border-radius: 4px }
@@ -40,6 +42,15 @@ def page(title: str, body: str) -> str:
         f"<title>{escape(title)}</title><style>{_STYLE}</style></head>"
         f"<body><main><h1>{escape(title)}</h1>{body}</main></body></html>\n"
     )
+
+
+def write_sentence(sentence: str) -> str:
+    """A sentence as HTML; what stands between backticks is code.
+
+    Args:
+        sentence: plain text.
+    """
+    return re.sub(r"`([^`]*)`", r"<code>\1</code>", escape(sentence))
 
 
 def write_page(text: str, path: Path) -> None:

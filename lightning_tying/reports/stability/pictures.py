@@ -36,7 +36,7 @@ def draw_cosines(cosines: Matrix, uses: Sequence[str], title: str) -> Figure:
         title: of the picture.
     """
     count = len(uses)
-    side = min(9.0, 2.8 + 0.42 * count)
+    side = min(7.5, 2.6 + 0.34 * count)
     figure = _figure(side + 1.6, side)
     axes = figure.add_subplot()
     colors = matplotlib.colormaps["PuOr_r"].with_extremes(bad="#bbbbbb")

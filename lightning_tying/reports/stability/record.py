@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
+from itertools import combinations
 from typing import Any, Literal, TypeAlias, cast
 
 from lightning_tying.reports.stability import measures
@@ -65,8 +66,12 @@ class Record:
     rows: Mapping[str, RowNumbers] = field(default_factory=dict[str, RowNumbers])
 
     def to_json(self) -> str:
-        """One line; what is not defined or infinite is `null`, since JSON has no NaN."""
-        return json.dumps(_plain(asdict(self)), ensure_ascii=False, separators=(",", ":"))
+        """One line; what is not defined or infinite is `null`, since JSON has no NaN.
+
+        Of the cosines only those above the diagonal are in it, with four digits: a row for each use but the last.
+        """
+        content = _plain(asdict(self)) | {"cosines": None if self.cosines is None else _above_diagonal(self.cosines)}
+        return json.dumps(content, ensure_ascii=False, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, line: str) -> Record:
@@ -141,6 +146,22 @@ def _plain(value: Any) -> Any:
     return value
 
 
+def _above_diagonal(cosines: Sequence[Sequence[float]]) -> list[list[float | None]]:
+    rows = (row[place + 1 :] for place, row in enumerate(cosines[:-1]))
+    return [[round(cell, 4) if math.isfinite(cell) else None for cell in row] for row in rows]
+
+
+def _full_table(above: Sequence[Sequence[Any]], norms: Sequence[float]) -> tuple[tuple[float, ...], ...]:
+    """The whole table again: symmetric, 1 on the diagonal where there is a gradient."""
+    count = len(norms)
+    if [len(row) for row in above] != list(range(count - 1, 0, -1)):
+        raise ValueError("not a record: its cosines are not as many as its pairs of uses")
+    table = [[1.0 if norm > 0 and math.isfinite(norm) else math.nan] * count for norm in norms]
+    for one, other in combinations(range(count), 2):
+        table[one][other] = table[other][one] = _number(above[one][other - one - 1])
+    return tuple(map(tuple, table))
+
+
 def _read(content: dict[str, Any]) -> Record:
     known = {each.name for each in fields(Record)}
     plain: dict[str, Any] = {key: value for key, value in content.items() if key in known}
@@ -148,7 +169,7 @@ def _read(content: dict[str, Any]) -> Record:
     for key in ("norms", "shares", "site_norms"):
         plain[key] = tuple(_number(each) for each in plain.get(key, ()))
     if plain.get("cosines") is not None:
-        plain["cosines"] = tuple(tuple(_number(cell) for cell in row) for row in plain["cosines"])
+        plain["cosines"] = _full_table(plain["cosines"], plain["norms"])
     plain["uses"] = tuple(str(use) for use in plain["uses"])
     plain["rows"] = {name: _read_rows(row) for name, row in plain.get("rows", {}).items()}
     plain |= {"step": int(plain["step"]), "group": str(plain["group"])}
@@ -164,8 +185,7 @@ def _read_rows(row: Mapping[str, Any]) -> RowNumbers:
 
 def _check(record: Record) -> None:
     count = len(record.uses)
-    squares = record.cosines is None or [len(row) for row in record.cosines] == [count] * count
-    if not count or len(record.norms) != count or len(record.shares) != count or not squares:
+    if not count or len(record.norms) != count or len(record.shares) != count:
         raise ValueError("not a record: its numbers are not as many as its uses")
 
 

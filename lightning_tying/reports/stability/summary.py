@@ -6,6 +6,7 @@ import math
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 from lightning_tying.reports.stability.record import Record
@@ -33,7 +34,8 @@ class GroupSummary:
         drift: mean cosine with the sample before.
         update_to_weight: the median.
         spikes: steps whose norm was a spike.
-        fast: steps in which the parameter moved too far.
+        fast: steps that moved the parameter too far, as the sample before did; the first sample does not count, since
+            what is 0 at the start moves by more than its size.
         nonfinite: steps with a gradient that is not finite, each with its first use.
     """
 
@@ -132,7 +134,7 @@ def _summarize(records: Sequence[Record]) -> GroupSummary:
         drift=mean_of(record.drift for record in records),
         update_to_weight=statistics.median(updates) if updates else math.nan,
         spikes=tuple(record.step for record in records if is_spike(record)),
-        fast=tuple(record.step for record in records[1:] if is_fast(record)),
+        fast=tuple(each.step for before, each in pairwise(records[1:]) if is_fast(before) and is_fast(each)),
         nonfinite=tuple((each.step, each.first_nonfinite or "") for each in records if not each.finite),
     )
 

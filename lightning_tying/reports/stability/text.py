@@ -12,7 +12,18 @@ from lightning_tying.reports.stability.rows import RowNumbers
 from lightning_tying.reports.stability.summary import GroupSummary, summarize
 from lightning_tying.reports.tables import Table
 
-HEADER = ("shared parameter", "uses", "samples", "coherence", "1 / K", "conflict", "largest share", "SNR", "update")
+HEADER = (
+    "shared parameter",
+    "uses",
+    "samples",
+    "coherence",
+    "1 / K",
+    "conflict",
+    "largest share",
+    "SNR",
+    "drift",
+    "update",
+)
 
 
 def write_text(history: History, savings: Mapping[str, Any] | None = None) -> str:
@@ -96,6 +107,7 @@ def _row(summary: GroupSummary) -> tuple[str, ...]:
         percent(summary.conflict),
         percent(summary.dominance),
         number(summary.snr),
+        number(summary.drift),
         number(summary.update_to_weight),
     )
 

@@ -22,6 +22,7 @@ from lightning_tying.lowering.resolve import without_wrappers
 from lightning_tying.lowering.state import find_tied, read_state
 from lightning_tying.lowering.state_dicts.checkpoint import refuse_conflicts
 from lightning_tying.lowering.state_dicts.conflicts import ConflictPolicy, check_policy
+from lightning_tying.lowering.state_dicts.load_report import report_filled
 from lightning_tying.parallel.sharding.written_units import WrittenUnits
 from lightning_tying.spec.schema import SharingSpec
 from lightning_tying.tasks.kept_maps import find_maps
@@ -127,6 +128,12 @@ class WatchedModule(Base):
         """
         super().on_load_checkpoint(checkpoint)
         check_content(self, checkpoint)
+
+    @override
+    def load_state_dict(self, state_dict: Mapping[str, Any], *arguments: Any, **options: Any) -> Any:
+        """As torch's; with `strict=False` the aliases that were filled count as missing, as torch would say."""
+        result = super().load_state_dict(state_dict, *arguments, **options)
+        return report_filled(self, state_dict, result, *arguments, **options)
 
     def start_watch(
         self, sharing: Sharing | SharingSpec | None, init_from: Path | str | None, on_conflict: ConflictPolicy

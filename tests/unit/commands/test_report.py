@@ -1,4 +1,4 @@
-"""`lightning-tying report`: what a run wrote in, a page, text or JSON out; bad input is one sentence and exit status 2."""
+"""`lightning-tying report`: what a run wrote in, a page, text or JSON out; bad input is one sentence."""
 
 from __future__ import annotations
 
@@ -34,7 +34,9 @@ def test_the_page_lies_in_the_run(run: Path, capsys: pytest.CaptureFixture[str])
     assert files(run) == {"stability.jsonl", "sharing.json", "stability.html"}
 
 
-def test_text_and_json_go_to_standard_output_or_to_a_file(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_text_and_json_go_to_standard_output_or_to_a_file(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
     assert main(["report", str(run), "--format", "text"]) == 0
     text = capsys.readouterr().out
     assert "consider cycle(l, 2)" in text and "75 % saved" in text
@@ -91,7 +93,9 @@ def test_bad_words_are_one_sentence(run: Path, words: list[str], told: str, caps
     assert files(run) == before
 
 
-def test_a_folder_without_measurements_says_which_callback_makes_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_a_folder_without_measurements_says_which_callback_makes_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
     assert main(["report", str(tmp_path)]) == 2
     assert "has no stability.jsonl. Train with the callback" in capsys.readouterr().err
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.unit.gradients.brute_force import Loss, gradient_of_use
 from torch import nn
 
 from lightning_tying import tie
 from lightning_tying.gradients.catch import catch_uses
 from lightning_tying.gradients.sinks import ExactSink, SketchSink, StreamingSink
+from tests.unit.gradients.brute_force import Loss, gradient_of_use
 
 
 @pytest.fixture(autouse=True)
@@ -72,7 +72,9 @@ def aliases(_: Path) -> tuple[nn.Module, Loss, int]:
 
 
 def transposed(_: Path) -> tuple[nn.Module, Loss, int]:
-    return linear("0.weight = W", "4.weight = t(W)", "8.weight = W", "2.weight = t(V)", "6.weight = V", "10.weight = t(V)")
+    return linear(
+        "0.weight = W", "4.weight = t(W)", "8.weight = W", "2.weight = t(V)", "6.weight = V", "10.weight = t(V)"
+    )
 
 
 def delta(_: Path) -> tuple[nn.Module, Loss, int]:
@@ -120,6 +122,13 @@ def lstm(_: Path) -> tuple[nn.Module, Loss, int]:
     return net, loss_of(net, torch.randn(7, 2, 5)), 3
 
 
+def square_lstm(_: Path) -> tuple[nn.Module, Loss, int]:
+    """The weights for the input, which it reads once, and those for the state, which it reads in every time step."""
+    net = nn.RNN(5, 5, num_layers=2, bidirectional=False)
+    tie(net, {"share": ["weight_{kind}_l{n} = W", "bias_{kind}_l{n} = b"]})
+    return net, loss_of(net, torch.randn(7, 2, 5)), 4
+
+
 def computed_lstm(_: Path) -> tuple[nn.Module, Loss, int]:
     net = nn.LSTM(5, 5, num_layers=2)
     tie(net, {"share": ["weight_hh_l{n} = W + low_rank(1)"]})
@@ -154,7 +163,8 @@ def t5(_: Path) -> tuple[nn.Module, Loss, int]:
 
 
 CASES = (
-    aliases, transposed, delta, mix, scaled, computed_twice, rows, lstm, computed_lstm, siamese, looped, t5,
+    aliases, transposed, delta, mix, scaled, computed_twice, rows, lstm, square_lstm, computed_lstm, siamese, looped,
+    t5,
 )  # fmt: skip
 Case = Callable[[Path], "tuple[nn.Module, Loss, int]"]
 

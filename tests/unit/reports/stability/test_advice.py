@@ -102,8 +102,15 @@ def test_spikes_and_large_steps_are_told():
     calm = [record(step, "W", torch.ones(2, 4)) for step in range(4)]
     (spike,) = advise([*calm, replace(calm[0], step=9, spike=12.0)])
     assert "norm jumped at step 9" in spike
-    (fast,) = advise([*calm, replace(calm[0], step=9, update_to_weight=0.8)])
-    assert "step 9 moved it by more than half its size" in fast
+    fast = [replace(calm[0], step=step, update_to_weight=0.8) for step in (8, 9)]
+    assert "step 9 moved it by more than half its size" in advise([*calm, *fast])[0]
+
+
+def test_a_large_first_step_or_a_single_one_is_no_trouble():
+    calm = [record(step, "W", torch.ones(2, 4)) for step in range(4)]
+    one = replace(calm[0], step=9, update_to_weight=0.8)
+    for records in ([*calm, one], [one, one, *calm]):
+        assert "share as it is" in advise(records)[0]
 
 
 def test_healthy_runs_get_no_warning():

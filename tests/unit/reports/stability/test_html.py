@@ -56,7 +56,7 @@ def parse(page: str) -> str:
 
 
 def test_the_page_is_whole_and_the_worst_group_comes_first():
-    page = render_report(History(tuple([*HEALTHY, *BAD]), ("stability.jsonl:9: broken off",)), SAVINGS)
+    page = render_report(History((*HEALTHY, *BAD), ("stability.jsonl:9: broken off",)), SAVINGS)
     text = parse(page)
     assert text.index("block[q]") < text.index("A&lt;b&gt;&amp;")
     for told in ("427,904 -&gt; 231,552 parameters (46 % saved)", "conflict in 100 %", "share as it is", "broken off"):
@@ -92,7 +92,10 @@ def test_broken_zero_and_changing_gradients_are_drawn():
 
 
 def test_rows_of_a_vocabulary_are_a_table():
-    rows = {"en": RowNumbers(5, 0.2, (1.0, 2.0, 3.0, 4.0), 0.5), "de": RowNumbers(7, 0.8, (1.0, 2.0, 3.0, 4.0), math.nan)}
+    rows = {
+        "en": RowNumbers(5, 0.2, (1.0, 2.0, 3.0, 4.0), 0.5),
+        "de": RowNumbers(7, 0.8, (1.0, 2.0, 3.0, 4.0), math.nan),
+    }
     text = parse(render_report(History((*BAD, replace(BAD[0], step=9, rows=rows)))))
     assert re.search(r"de\s+7\s+80 %\s+-", text) and re.search(r"en\s+5\s+20 %\s+0.50", text)
     assert text.index("80 %") < text.index("20 %")
@@ -104,6 +107,11 @@ def test_many_groups_are_in_the_table_and_the_worst_alone_have_pictures(monkeypa
     page = render_report(History(tuple(records)))
     assert page.count("<section>") == 1 and "2 more groups" in page and "W[2]" in page
     assert MOST_GROUPS >= 10
+
+
+def test_what_is_written_in_a_spec_is_code():
+    page = render_report(History((record(0, "W", torch.tensor([[1.0, 0], [0, 9]]), ["<a>", "b"]),)))
+    assert "<code>grad: {scale: 0.5}</code>" in page and "`" not in parse(page)
 
 
 def test_no_records_are_said_plainly():
@@ -160,7 +168,7 @@ def test_labels_are_numbers_or_short_names():
 
 
 def test_text_and_data_say_the_same():
-    history = History(tuple([*HEALTHY, *BAD]), ("a note",))
+    history = History((*HEALTHY, *BAD), ("a note",))
     text, data = write_text(history, SAVINGS), to_data(history, SAVINGS)
     assert text.startswith("427,904 -> 231,552 parameters (46 % saved)") and text.endswith("note: a note")
     assert [group["group"] for group in data["groups"]] == ["block[q]", "A<b>&"]

@@ -25,9 +25,8 @@ def test_signal_to_noise_finds_what_was_planted():
     """‖E g‖² = 64 · 0.5² = 16, E ‖g - E g‖² = 64: 0.25, whatever the decay."""
     generator = torch.Generator().manual_seed(0)
     for decay in (0.9, 0.99):
-        running, found = RunningStability(decay), []
-        for _ in range(800):
-            found.append(running.update(sample(0.5 + torch.randn(64, generator=generator))).snr)
+        running = RunningStability(decay)
+        found = [running.update(sample(0.5 + torch.randn(64, generator=generator))).snr for _ in range(800)]
         assert statistics.fmean(found[200:]) == pytest.approx(0.25, rel=0.15)
 
 
