@@ -14,6 +14,9 @@ BENCHMARKS = (
     "decoding",
     "input_pipeline",
     "startup",
+    "savings_startup",
+    "stability",
+    "input_output_use",
 )
 
 

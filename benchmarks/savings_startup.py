@@ -10,10 +10,10 @@ import torch
 from torch import nn
 
 from benchmarks.measure import Timing, time_in_turn, write_result
-from lightning_tying import report_savings, tie
-from lightning_tying.callbacks.savings_files import write_files
-from lightning_tying.reports.optimizer_state import find_rules
-from lightning_tying.reports.reckon_run import RunUse, reckon_run
+from lightning_tying import get_plan, report_savings, tie
+from lightning_tying.callbacks.savings.files import write_files
+from lightning_tying.reports.reckoning.optimizer_state import find_rules
+from lightning_tying.reports.reckoning.reckon_run import RunUse, reckon_run
 
 SITES, TENSORS = 1_000, 10
 LIMIT = 0.050  # seconds
@@ -33,14 +33,11 @@ def make_model(spec: dict[str, list[str]] | None) -> nn.Module:
 def make_report(model: nn.Module, folder: Path) -> Callable[[], object]:
     """All that the callback does at fit start but for printing and logging: reckon, and write the four files."""
     optimizer = torch.optim.AdamW(model.parameters())
+    plan = get_plan(model)
 
     def report() -> None:
         run = reckon_run(model, RunUse(find_rules([optimizer])))
-        plan = getattr(model, "_lightning_tying", None)
-        if plan is None:
-            return
-        graph = plan.plan.graph
-        write_files(folder, plan.plan, [graph], report_savings(plan.plan), run)
+        write_files(folder, plan, [plan.graph], report_savings(plan), run)
 
     return report
 
@@ -52,7 +49,11 @@ def make_numbers(model: nn.Module) -> Callable[[], object]:
 
 
 def main() -> None:
-    models = {"aliases": make_model(ALIASES), "derived": make_model(DERIVED), "not tied": make_model(None)}
+    models = {
+        "aliases": make_model(ALIASES),
+        "derived": make_model(DERIVED),
+        "not tied": make_model(None),
+    }
     with tempfile.TemporaryDirectory() as folder:
         sides = {f"{name}: numbers and table": make_numbers(model) for name, model in models.items()}
         for name in ("aliases", "derived"):

@@ -16,14 +16,12 @@ if TYPE_CHECKING:
     from lightning_tying.algebra.transform import Transform
     from lightning_tying.api import (
         cache_values,
-        change_members,
         discover,
         get_plan,
         make_plan,
         materialize,
         report_distances,
         report_savings,
-        resize_vocabulary,
         tie,
         untie,
         verify,
@@ -31,6 +29,8 @@ if TYPE_CHECKING:
     from lightning_tying.errors import TyingError
     from lightning_tying.graph import SharingGraph, SharingGroup
     from lightning_tying.lowering import Plan
+    from lightning_tying.lowering.edits.change_members import change_members
+    from lightning_tying.lowering.edits.resize import resize_vocabulary
     from lightning_tying.lowering.penalty import reckon_penalty
     from lightning_tying.lowering.state_dicts.untied_state import untied_state_dict
     from lightning_tying.spec import SharingSpec
@@ -71,8 +71,10 @@ _HOMES = {
     "Transform": "lightning_tying.algebra.transform",
     "TyingError": "lightning_tying.errors",
     "build": "lightning_tying.tasks.build",
+    "change_members": "lightning_tying.lowering.edits.change_members",
     "reckon_penalty": "lightning_tying.lowering.penalty",
     "register_transform": "lightning_tying.algebra.registry",
+    "resize_vocabulary": "lightning_tying.lowering.edits.resize",
     "tie_class": "lightning_tying.tied_class",
     "untied_state_dict": "lightning_tying.lowering.state_dicts.untied_state",
 }

@@ -9,16 +9,13 @@ from dataclasses import replace
 
 from torch import nn
 
-from lightning_tying.errors import ApplyError, Problem, SharingWarning
+from lightning_tying.errors import Problem, SharingWarning
 from lightning_tying.graph.collector import pause_gc
 from lightning_tying.graph.discover import discover_graph
 from lightning_tying.graph.inventory import take_inventory
 from lightning_tying.graph.ir import SharingGraph
 from lightning_tying.lowering.again import check_same
 from lightning_tying.lowering.apply import apply_plan, preview_plan
-from lightning_tying.lowering.edits.change_members import Change, OnTied, change_module
-from lightning_tying.lowering.edits.resize import resize_group
-from lightning_tying.lowering.edits.resized_values import NewRows
 from lightning_tying.lowering.initial.distances import InitialReport
 from lightning_tying.lowering.lower import lower
 from lightning_tying.lowering.materialize import materialize_module
@@ -34,7 +31,7 @@ from lightning_tying.lowering.verify import verify_tied
 from lightning_tying.parallel.facts import RunFacts
 from lightning_tying.parallel.plan_run import plan_run
 from lightning_tying.passes.pipeline import plan_graph
-from lightning_tying.reports.other_parameters import add_other_parameters
+from lightning_tying.reports.reckoning.other_parameters import add_other_parameters
 from lightning_tying.reports.savings import SavingsReport, reckon_savings
 from lightning_tying.spec.loader import load_spec
 from lightning_tying.spec.schema import SharingSpec
@@ -42,14 +39,12 @@ from lightning_tying.spec.sources import Source
 
 __all__ = [
     "cache_values",
-    "change_members",
     "discover",
     "get_plan",
     "make_plan",
     "materialize",
     "report_distances",
     "report_savings",
-    "resize_vocabulary",
     "tie",
     "untie",
     "verify",
@@ -164,65 +159,6 @@ def materialize(module: nn.Module) -> nn.Module:
     """
     materialize_module(check_can_change(module, "materialize"))
     return module
-
-
-def change_members(module: nn.Module, change: Change, *, on_tied: OnTied = "refuse") -> nn.Module:
-    """Quantize, prune or reparametrize layers of a tied module, with a decision about those that are tied.
-
-    torch asks nobody before it replaces a parameter, so `weight_norm(model.head)` on its own unties in silence until
-    the next `verify`. This function tries the change on a copy first, and knows what it would replace.
-
-    Args:
-        module: a tied module, or one with tied modules inside, not wrapped by a strategy.
-        change: what to do: a function that changes the module it is given, or returns a changed one. It is called more
-            than once, on copies too, and must use nothing but its argument.
-        on_tied: what becomes of tied sites that the change replaces. `refuse` changes nothing and raises; `untie` gives
-            these sites parameters of their own first (derived values are written in); `share` carries the change out
-            and lets all sites of a group read what was made for its owner, which needs a change of all of them.
-
-    Returns:
-        The changed module: `module` itself, or what `change` returned.
-
-    Raises:
-        ApplyError: tied sites would be replaced and the policy does not allow it. Nothing has changed.
-
-    Example:
-        ```python
-        smaller = change_members(model, lambda m: quantize_dynamic(m, {nn.Linear}), on_tied="untie")
-        ```
-    """
-    return change_module(check_can_change(module, "change_members"), change, on_tied)
-
-
-def resize_vocabulary(
-    module: nn.Module, group: str, n: int, *, pad_to_multiple_of: int | None = None, new_rows: NewRows = "init"
-) -> Plan:
-    """Give a vocabulary another number of rows: every site of the group, their biases, maps and tables together.
-
-    Sizes that layers and configs tell (`num_embeddings`, `out_features`, `vocab_size`) follow. For sites that read
-    `rows(…, map=file)` the files are read again: write the new maps first.
-
-    Args:
-        module: a tied module, or one with tied modules inside, before an optimizer or a strategy holds its parameters.
-        group: the shared parameter's name as plans print it: `E`, `vocab`.
-        n: how many rows there are then; fewer than now cuts the last ones off.
-        pad_to_multiple_of: rounds `n` up to a multiple of this.
-        new_rows: `init` draws them by the group's rule (normal with the old rows' deviation where it is solved from
-            the sites), `mean` makes them the mean of the old ones. New cells of biases are zero.
-
-    Returns:
-        The module's new plan.
-
-    Raises:
-        ApplyError: nothing is called so, the sizes do not fit the spec, or an optimizer or a strategy holds the
-            parameters. Nothing has changed.
-    """
-    inner = check_can_change(module, "resize_vocabulary")
-    step = 1 if pad_to_multiple_of is None else pad_to_multiple_of
-    if step < 1:
-        raise ApplyError(f"pad_to_multiple_of is 1 or more, not {step}.")
-    with pause_gc():
-        return resize_group(inner, group, -(-n // step) * step, new_rows)
 
 
 def cache_values(module: nn.Module) -> AbstractContextManager[None]:

@@ -15,17 +15,16 @@ from lightning_utilities.core.rank_zero import rank_zero_info, rank_zero_warn
 from torch.optim import Optimizer
 from typing_extensions import override
 
-from lightning_tying.callbacks import stability_run as run
-from lightning_tying.callbacks.stability_groups import choose_groups
-from lightning_tying.callbacks.stability_log import log_pictures, log_records
-from lightning_tying.callbacks.stability_movement import Movement
-from lightning_tying.callbacks.stability_options import require_count, require_word
-from lightning_tying.callbacks.stability_page import write_page
-from lightning_tying.callbacks.stability_sample import make_sink, take_records
-from lightning_tying.callbacks.stability_watch import Alarm, GroupWatch
-from lightning_tying.callbacks.stability_window import Part, Window, make_parts
-from lightning_tying.errors import ApplyError, ConfigError
-from lightning_tying.gradients.combine import make_combination
+from lightning_tying.callbacks.stability import run
+from lightning_tying.callbacks.stability.groups import choose_groups
+from lightning_tying.callbacks.stability.log import log_pictures, log_records
+from lightning_tying.callbacks.stability.movement import Movement
+from lightning_tying.callbacks.stability.options import require_count, require_word
+from lightning_tying.callbacks.stability.page import write_page
+from lightning_tying.callbacks.stability.sample import check_part, make_sink, take_records
+from lightning_tying.callbacks.stability.watch import Alarm, GroupWatch
+from lightning_tying.callbacks.stability.window import Part, Window, make_parts
+from lightning_tying.gradients.combining.combine import make_combination
 from lightning_tying.gradients.shared import SharedParameter
 from lightning_tying.reports.stability.history import FILE_NAME, append_records, read_history
 from lightning_tying.reports.stability.record import Pairs, Record
@@ -107,15 +106,13 @@ class GradientStability(Callback):
         self._forget_run()
         obstacle = run.find_obstacle(trainer)
         if obstacle is not None:
-            self._refuse_combination(obstacle)
+            run.refuse_combination(self.combine, self._combination is not None, obstacle)
             rank_zero_warn(
                 f"GradientStability is off: {obstacle} does not leave the gradients of single uses to be seen."
             )
             return
-        if self._combination is not None and self._combination.needs_gradients:
-            strategy = run.find_strategy(trainer, pl_module)
-            if strategy not in ("", "DDP"):
-                self._refuse_combination(strategy)
+        needs = self._combination is not None and self._combination.needs_gradients
+        run.refuse_combination(self.combine, needs, run.find_strategy(trainer, pl_module))
         self._groups = choose_groups(pl_module, self.groups)
         if not self._groups:
             rank_zero_info("GradientStability measures nothing: this model has no shared parameter that is trained.")
@@ -226,13 +223,6 @@ class GradientStability(Callback):
             self._window.close()
             self._window = None
 
-    def _refuse_combination(self, strategy: str) -> None:
-        if self._combination is not None and (self._combination.needs_gradients or strategy not in ("", "DDP")):
-            raise ConfigError(
-                f"GradientStability: combine: {self.combine} does not work under {strategy}, where no process has the "
-                "whole gradients of the uses. Train in one process or under DDP, or write combine: mean or sqrt."
-            )
-
     def _measure(self, trainer: Trainer, part: Part, scale: float, unscale: float) -> None:
         if part.sink is None:
             return
@@ -240,42 +230,21 @@ class GradientStability(Callback):
         if run.has_scaler(trainer) and not all(numbers.finite for numbers in found.values()):
             return  # the scaler leaves this step out; the next one is sampled in its place
         self._last = self._sampled
-        if part.check is not None:
-            self._check(trainer, part, unscale)
+        self._checked = self._checked or part.check is not None
+        check_part(part, unscale, trainer.lightning_module.automatic_optimization)
         least = 2 if self.groups is None else 1
         chosen = {name: numbers for name, numbers in found.items() if len(numbers.keys) >= least}
         names = {str(name): part.parameters[name] for name in chosen}
         self._records += take_records(trainer.global_step, chosen, self._watches, self.max_uses)
         self._movement = Movement({**(self._movement.parameters if self._movement else {}), **names})
 
-    def _check(self, trainer: Trainer, part: Part, unscale: float) -> None:
-        self._checked = True
-        for name, parameter in part.parameters.items():
-            if part.check is None:
-                return
-            try:
-                part.check.check(name, parameter.grad, unscale)
-            except ApplyError as error:
-                if trainer.lightning_module.automatic_optimization:
-                    raise
-                rank_zero_warn(f"GradientStability: {error}")
-                return
-
     def _tell(self, trainer: Trainer, records: Sequence[Record], moved: Mapping[str, float]) -> None:
         records = [replace(each, update_to_weight=moved.get(each.group, each.update_to_weight)) for each in records]
         alarms = [alarm for record in records for alarm in self._watches[record.group].judge(record)]
         self.alarms += alarms
-        self._react(trainer, alarms)
+        run.react(trainer, alarms, self.on_conflict)
         if not records or run.is_dry(trainer) or not trainer.is_global_zero:
             return
         self._wrote = True
         append_records(run.find_folder(trainer, self.folder) / FILE_NAME, records)
         log_records(trainer.loggers, records, records[-1].step)
-
-    def _react(self, trainer: Trainer, alarms: Sequence[Alarm]) -> None:
-        for alarm in alarms:
-            if alarm.kind == "unstable" or self.on_conflict is not None:
-                rank_zero_warn(f"GradientStability: {alarm.text}.")
-        if self.on_conflict == "stop" and any(alarm.kind == "conflict" for alarm in alarms):
-            rank_zero_info("GradientStability stops the training: on_conflict is `stop`.")
-            trainer.should_stop = True

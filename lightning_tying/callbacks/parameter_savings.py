@@ -17,14 +17,14 @@ from torch import nn
 from typing_extensions import override
 
 from lightning_tying.api import discover, report_savings
-from lightning_tying.callbacks.savings_files import write_files
-from lightning_tying.callbacks.savings_loggers import log_savings
-from lightning_tying.callbacks.savings_run import count_per_token, find_use, read_peak
-from lightning_tying.callbacks.savings_table import make_table
+from lightning_tying.callbacks.savings.files import write_files
+from lightning_tying.callbacks.savings.loggers import log_savings
+from lightning_tying.callbacks.savings.run import count_per_token, find_use, read_peak
+from lightning_tying.callbacks.savings.table import make_table
 from lightning_tying.lowering.plan import Plan
 from lightning_tying.lowering.state import find_tied
-from lightning_tying.reports.reckon_run import find_graphs, reckon_run
-from lightning_tying.reports.run_savings import RunSavings
+from lightning_tying.reports.reckoning.reckon_run import find_graphs, reckon_run
+from lightning_tying.reports.reckoning.run_savings import RunSavings
 
 
 class ParameterSavings(Callback):

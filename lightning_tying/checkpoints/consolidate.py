@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-import torch
-from torch import Tensor
-
+from lightning_tying.checkpoints.join_aliases import join_aliases
 from lightning_tying.checkpoints.read import OPTIMIZERS, STATE, WRITTEN_BY_LIGHTNING, is_sharded
 from lightning_tying.checkpoints.saved_sharing import SavedSharing, read_sharing_entry
 from lightning_tying.checkpoints.sharded_folder import EXTRA, read_extra, read_shards
-from lightning_tying.errors import ConfigError, ConflictError
+from lightning_tying.errors import ConfigError
 
 _MODEL = (STATE, "model")  # what `ModelParallelStrategy` and what FSDP calls the weights
 _OPTIMIZER = re.compile(r"^optimizer_(\d+)$")
@@ -39,39 +37,36 @@ def consolidate_checkpoint(folder: Path) -> dict[str, Any]:
     if key is None:
         raise ConfigError(f"{folder} holds no weights: neither {' nor '.join(f'`{name}`' for name in _MODEL)}.")
     state = cast("dict[str, Any]", shards[key])
-    join_aliases(state, read_sharing_entry(extra))
+    saved = read_sharing_entry(extra)
+    join_aliases(state, saved)
     numbers = sorted((int(match[1]), name) for name in shards if (match := _OPTIMIZER.match(name)))
-    optimizers = number_parameters([cast("Mapping[str, Any]", shards[name]) for _, name in numbers], list(state))
+    optimizers = number_parameters([cast("Mapping[str, Any]", shards[name]) for _, name in numbers], list(state), saved)
     return {**extra, STATE: state, OPTIMIZERS: optimizers}
 
 
-def join_aliases(state: MutableMapping[str, Any], saved: SavedSharing) -> None:
-    """Let all names of a shared tensor hold one object, in place; names that are missing are added.
-
-    Raises:
-        ConflictError: two of them have different values.
-    """
-    for owner, others in saved.groups:
-        present = [name for name in (owner, *others) if name in state]
-        for name in present[1:]:
-            if not _equal(state[present[0]], state[name]):
-                raise ConflictError(f"{present[0]} and {name} are one shared tensor, and their values differ here.")
-        if present:
-            state.update(dict.fromkeys((owner, *others), state[present[0]]))
-
-
-def number_parameters(optimizers: Sequence[Mapping[str, Any]], names: Sequence[str]) -> list[dict[str, Any]]:
+def number_parameters(
+    optimizers: Sequence[Mapping[str, Any]], names: Sequence[str], saved: SavedSharing | None = None
+) -> list[dict[str, Any]]:
     """Optimizers' states by numbers, as `Optimizer.state_dict` gives them, from those by names.
 
-    A parameter's number is its place among all that are optimized, in model order, which is what strategies that
-    shard read; torch itself goes by the position in each group.
+    A parameter's number is its place among all of the module, frozen ones included, which is what strategies that
+    shard read; torch itself goes by the position in each group. Where the checkpoint does not name the parameters,
+    those that are optimized are counted alone.
 
     Args:
         optimizers: of each `param_groups`, whose `params` are names in the optimizer's order, and `state` by name.
         names: of the model's state, in model order.
+        saved: what the checkpoint says of its sharing.
     """
+    saved = saved or SavedSharing()
     groups = [group for each in optimizers for group in cast("list[dict[str, list[str]]]", each["param_groups"])]
     held = [name for group in groups for name in group["params"]]
+    places = {name: place for place, name in enumerate(saved.parameters)}
+    for owner, others in saved.groups:  # an optimizer may know a shared tensor by any of its names
+        known = [places[name] for name in (owner, *others) if name in places]
+        places.update(dict.fromkeys((owner, *others), known[0]) if known else {})
+    if all(name in places for name in held):
+        return [_number(each, places) for each in optimizers]
     order = {name: place for place, name in enumerate(names)}
     ranked = sorted(dict.fromkeys(held), key=lambda name: order.get(name, len(order)))
     numbers = {name: number for number, name in enumerate(ranked)}
@@ -85,9 +80,3 @@ def _number(optimizer: Mapping[str, Any], numbers: Mapping[str, int]) -> dict[st
         "state": {numbers[name]: state for name, state in states.items() if name in numbers},
         "param_groups": groups,
     }
-
-
-def _equal(one: object, other: object) -> bool:
-    if not isinstance(one, Tensor) or not isinstance(other, Tensor):
-        return one is other
-    return one is other or (one.shape == other.shape and torch.equal(one.nan_to_num(), other.nan_to_num()))

@@ -178,7 +178,7 @@ def _gather(
 
 
 def _place(tensor: Tensor) -> object:
-    if tensor.numel() == 0:
+    if tensor.numel() == 0 or tensor.layout is not torch.strided:
         return object()
     return tensor.data_ptr(), tuple(tensor.shape), tensor.stride(), tensor.dtype
 

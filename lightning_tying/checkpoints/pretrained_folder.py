@@ -99,23 +99,6 @@ def find_only_pretrained(network: nn.Module) -> tuple[str, nn.Module]:
     return outer[0]
 
 
-def tied_weights_keys(network: nn.Module) -> dict[str, str]:
-    """The ties of a network's plan as transformers writes them: `{target: source}`, both relative to its network.
-
-    For reading only: declared to transformers they would cut the biases of layers whose weight is stored transposed.
-    """
-    path, _ = find_only_pretrained(network)
-    inside = f"{path}." if path else ""
-    keys: dict[str, str] = {}
-    for root, _, state in find_tied(network):
-        prefix = f"{root}." if root else ""
-        for link in state.plan.links:
-            target, source = prefix + link.site, prefix + link.owner
-            if target.startswith(inside) and source.startswith(inside):
-                keys[target[len(inside) :]] = source[len(inside) :]
-    return keys
-
-
 def _stock_state(network: nn.Module, path: str, part: nn.Module) -> dict[str, Tensor]:
     """The values by the stock class's names; what it does not tie itself has memory of its own."""
     prefix = f"{path}." if path else ""

@@ -10,12 +10,21 @@ from typing import Any, cast
 
 import torch
 
+from lightning_tying.checkpoints.check_form import OPTIMIZERS, STATE, check_form
 from lightning_tying.checkpoints.sharded_folder import EXTRA, METADATA, read_extra
 from lightning_tying.errors import ConfigError
 
+__all__ = [
+    "OPTIMIZERS",
+    "STATE",
+    "WRITTEN_BY_LIGHTNING",
+    "is_sharded",
+    "read_checkpoint",
+    "read_header",
+    "read_plain",
+    "refuse_sharded",
+]
 WRITTEN_BY_LIGHTNING = "pytorch-lightning_version"
-STATE = "state_dict"
-OPTIMIZERS = "optimizer_states"
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -30,11 +39,16 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             write it.
     """
     content = read_plain(path)
-    if not isinstance(content, Mapping) or not {WRITTEN_BY_LIGHTNING, STATE} <= set(cast("Mapping[str, Any]", content)):
+    if (
+        not isinstance(content, Mapping)
+        or not content.keys() >= {WRITTEN_BY_LIGHTNING, STATE}
+        or content[STATE] is None
+    ):
         raise ConfigError(
             f"{path} is no checkpoint of Lightning: it has no `{STATE}` or no `{WRITTEN_BY_LIGHTNING}`. "
             "Weights alone are for `checkpoint import`, or for --init_from."
         )
+    check_form(cast("Mapping[Any, Any]", content), path)
     return dict(cast("Mapping[str, Any]", content))
 
 

@@ -8,8 +8,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
 
+import torch
 from torch import Tensor
 
+from lightning_tying.checkpoints.join_aliases import join_aliases
 from lightning_tying.checkpoints.read import STATE, read_checkpoint
 from lightning_tying.checkpoints.saved_sharing import SavedSharing, read_sharing_entry
 from lightning_tying.checkpoints.write import write_file
@@ -30,6 +32,7 @@ def export_safetensors(checkpoint: Path, target: Path, *, force: bool = False) -
 
     Raises:
         ConfigError: the checkpoint cannot be read, safetensors is missing, or the target cannot be written.
+        ConflictError: two names of one shared tensor have different values.
     """
     content = read_checkpoint(checkpoint)
     saved = read_sharing_entry(content)
@@ -46,7 +49,13 @@ def split_aliases(state: Mapping[str, Tensor], saved: SavedSharing) -> tuple[dic
     """Each tensor under one name, and the name that stands for every other one.
 
     Groups that the checkpoint names come first; then what shares memory, as ties of the module's own code do.
+
+    Raises:
+        ConfigError: a tensor is of a kind that safetensors does not write.
+        ConflictError: names of one group have different values, so that leaving one out would lose it.
     """
+    state = dict(state)
+    join_aliases(state, saved)
     owners = {other: owner for owner, others in saved.groups for other in others if owner in state}
     by_place: dict[object, str] = {}
     tensors: dict[str, Tensor] = {}
@@ -54,6 +63,8 @@ def split_aliases(state: Mapping[str, Tensor], saved: SavedSharing) -> tuple[dic
     for name, tensor in state.items():
         if name in owners:
             continue
+        if tensor.layout is not torch.strided:
+            raise ConfigError(f"{name} is a tensor of the kind {tensor.layout}, which safetensors does not write.")
         place = (tensor.data_ptr(), tuple(tensor.shape), tensor.stride(), tensor.dtype) if tensor.numel() else name
         first = by_place.setdefault(place, name)
         if first == name:

@@ -18,13 +18,14 @@ from torch.distributed.checkpoint.default_planner import (
     _EmptyStateDictLoadPlanner,  # pyright: ignore[reportPrivateUsage]  # what Lightning reads such a folder with
 )
 from torch.distributed.checkpoint.filesystem import FileSystemReader
-from torch.distributed.checkpoint.metadata import Metadata
+from torch.distributed.checkpoint.metadata import BytesStorageMetadata, Metadata
 from torch.distributed.checkpoint.planner import ReadItem
 from torch.distributed.checkpoint.state_dict_loader import (
     _load_state_dict,  # pyright: ignore[reportPrivateUsage]  # the same
 )
 from typing_extensions import override
 
+from lightning_tying.checkpoints.check_form import check_form
 from lightning_tying.errors import ConfigError
 
 METADATA = ".metadata"
@@ -60,6 +61,38 @@ def read_metadata(folder: Path) -> Metadata:
     return content
 
 
+def check_folder(folder: Path) -> None:
+    """Refuse a sharded checkpoint in which torch's own reader would run code; tensors are not read.
+
+    That reader unpickles `.metadata` and every saved value that is no tensor.
+
+    Raises:
+        ConfigError: one of them is cut off, or names anything but what torch writes there.
+    """
+    metadata = read_metadata(folder)
+    places = cast("Mapping[Any, Any]", metadata.storage_data or {})
+    for name, entry in metadata.state_dict_metadata.items():
+        if isinstance(entry, BytesStorageMetadata):
+            for index, place in places.items():
+                if getattr(index, "fqn", None) == name:
+                    _check_value(folder, str(name), place)
+
+
+def _check_value(folder: Path, name: str, place: Any) -> None:
+    """Read one saved value that is no tensor, as plain content."""
+    try:
+        with (folder / place.relative_path).open("rb") as file:
+            file.seek(place.offset)
+            torch.load(io.BytesIO(file.read(place.length)), map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise ConfigError(f"{folder} is not a whole sharded checkpoint: {error.strerror}.") from error
+    except Exception as error:  # whatever bytes can do
+        raise ConfigError(
+            f"{folder} holds more than tensors and plain values under `{name}`, or was cut off. Loading it could run "
+            "any code."
+        ) from error
+
+
 def read_extra(file: Path) -> dict[str, Any]:
     """What Lightning keeps beside the shards: loops, callbacks, hyperparameters.
 
@@ -75,6 +108,7 @@ def read_extra(file: Path) -> dict[str, Any]:
         raise ConfigError(f"{file} is cut off, or holds more than plain content: {reason}") from error
     if not isinstance(content, Mapping):
         raise ConfigError(f"{file} was not written by Lightning.")
+    check_form(cast("Mapping[Any, Any]", content), file)
     return dict(cast("Mapping[str, Any]", content))
 
 

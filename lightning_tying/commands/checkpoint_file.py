@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from lightning_tying.checkpoints.sharded_folder import check_folder
 from lightning_tying.errors import ConfigError
 
 WRITTEN_BY_LIGHTNING = "pytorch-lightning_version"
@@ -20,7 +21,7 @@ def check_checkpoint(path: Path, *, trusted: bool = False) -> None:
     """Refuse what Lightning could not load, before a run begins; the tensors are mapped, not read.
 
     Args:
-        path: what `--ckpt_path` names, or the run's own; of a folder of shards only what is no tensor is looked at.
+        path: what `--ckpt_path` names, or the run's own; of a folder of shards what is no tensor is read.
         trusted: whether the user said that the checkpoint may run code (`--weights_only false`).
 
     Raises:
@@ -34,6 +35,8 @@ def check_checkpoint(path: Path, *, trusted: bool = False) -> None:
                 f"The checkpoint {path} is a folder without a whole checkpoint in it; name a .ckpt file or a folder "
                 f"that a strategy wrote, with {' and '.join(FOLDER_FILES)}."
             )
+        if not trusted:
+            check_folder(path)
         path = path / FOLDER_FILES[0]
     if not zipfile.is_zipfile(path):
         raise ConfigError(f"{path} is no checkpoint, or was cut off while it was written. Give another --ckpt_path.")

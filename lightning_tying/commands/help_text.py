@@ -40,7 +40,7 @@ options of fit, validate, test and predict (all of Lightning's; `lightning-tying
   --print_config          show the whole config and stop
 
 Every key can be set by the environment too: PL_FIT__TRAINER__MAX_STEPS=50, PL_FIT__MODEL__SHARING=FILE.
-A run's checkpoints, logs, tokenizer.json and sharing.json lie in trainer.default_root_dir, without it in runs/RUN/.
+A run's checkpoints, logs, tokenizer.json and sharing.* lie in trainer.default_root_dir, without it in runs/RUN/.
 Exit status: 0; 2 and one message for bad input; 130 after Ctrl-C, which saves last.ckpt first.
 
 options

@@ -18,6 +18,7 @@ TELLS_NOTHING = (
 )
 ONLY_FOR_AUTHORS = (
     r"`isinstance\(treespec, LeafSpec\)` is deprecated",  # how Lightning calls torch
+    r"LightningCLI's args parameter is intended",  # sys.argv stays: DDP starts its other processes by it
     r"Checkpoint directory .* exists and is not empty",  # the run folder has tokenizer.json by then
 )
 PACKAGE = str(Path(__file__).resolve().parent.parent)

@@ -108,7 +108,6 @@ def with_clear_errors(words: list[str], call: Callable[[], Result], more: Sequen
     files = find_configs(words)
     for file in files:
         read_config(file)
-    argv, sys.argv = sys.argv, sys.argv[:1]  # LightningCLI warns when it is given arguments and there are others
     try:
         with started_here(), only_what_tells():
             return call()
@@ -116,8 +115,6 @@ def with_clear_errors(words: list[str], call: Callable[[], Result], more: Sequen
         raise ConfigError(explain_parser_error(error, files, [*known_keys(words[0]), *more])) from error
     except MisconfigurationException as error:
         raise ConfigError(str(error)) from error
-    finally:
-        sys.argv = argv
 
 
 def find_configs(words: list[str]) -> list[Path]:

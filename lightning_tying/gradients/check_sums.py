@@ -1,8 +1,12 @@
 """Per-use gradients in; an error where they do not add up to what the parameter got out."""
 
+# pyright: reportUnknownMemberType=false
+# torch is typed in part only.
+
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any, cast
 
 import torch
 from torch import Tensor, distributed
@@ -37,7 +41,7 @@ class SumCheck(Sink):
         tolerance = _TOLERANCE.get(whole.dtype, 16 * torch.finfo(whole.dtype).eps)
         wide = whole.to(torch.promote_types(whole.dtype, torch.float32))
         self._sums[group] = self._sums[group] + wide if group in self._sums else wide.clone()
-        self._sizes[group] = self._sizes.get(group, 0.0) + float(wide.norm())
+        self._sizes[group] = self._sizes.get(group, 0.0) + _length(wide)
         self._tolerance[group] = max(tolerance, self._tolerance.get(group, 0.0))
 
     @override
@@ -66,7 +70,7 @@ class SumCheck(Sink):
             return
         mine = _average(summed) * unscale
         theirs = as_whole(gradient.detach()).to(mine.dtype)
-        norm, off = float(theirs.norm()), float((mine - theirs).norm())
+        norm, off = _length(theirs), _length(mine - theirs)
         if off > self._tolerance[group] * max(self._sizes[group] * unscale, norm):
             raise ApplyError(
                 f"The per-use gradients of the sharing group `{group}` do not add up to its gradient: they differ by "
@@ -81,3 +85,7 @@ def _average(summed: Tensor) -> Tensor:
         distributed.all_reduce(summed)
         summed /= distributed.get_world_size()
     return summed
+
+
+def _length(tensor: Tensor) -> float:
+    return float(cast(Any, torch.linalg).vector_norm(tensor))

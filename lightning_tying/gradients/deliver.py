@@ -7,7 +7,7 @@ pass computes what it would without them, unless a use is to be scaled.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -57,7 +57,7 @@ class Delivery:
 
     def __init__(
         self,
-        uses: Iterable[Use],
+        uses: Sequence[Use],
         ends: Iterable[tuple[ParameterName, Node]],
         sink: Sink | None,
         scale: Scale | None = None,
@@ -75,6 +75,11 @@ class Delivery:
         self._handles += [node.register_hook(self._make_hook(edges)) for node, edges in by_node.items()]
         if sink is not None:
             sink.begin([pending.key for pending in self._pending])
+            self._handles += [
+                use.value[0].register_prehook(self._make_site(use.key, use.value[1], sink))
+                for use in uses
+                if use.value is not None
+            ]
             self._handles += [node.register_prehook(self._make_end(group, sink)) for group, node in ends]
 
     def close(self, completed: bool) -> None:
@@ -105,6 +110,15 @@ class Delivery:
             if gradients[0] is not None:
                 with torch.no_grad(), self._lock:
                     sink.add_sum(group, gradients[0])
+
+        return hook
+
+    def _make_site(self, key: UseKey, output: int, sink: Sink) -> Callable[[Gradients], None]:
+        def hook(gradients: Gradients) -> None:
+            gradient = gradients[output]
+            if gradient is not None:
+                with torch.no_grad(), self._lock:
+                    sink.add_site(key, gradient)
 
         return hook
 

@@ -13,8 +13,11 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
+
+from lightning_tying.gradients.autograd_reads import Node
+from lightning_tying.lowering.runtime.site_value import SiteValue
 
 _next_number: Callable[[], int] = cast(Any, torch._C)._autograd._get_sequence_nr  # pyright: ignore[reportPrivateUsage]  # torch's only name for it
 
@@ -29,6 +32,7 @@ class ModuleCall:
         start: the number of the first node that may have been made in it.
         parent: the call that it was made in.
         end: the number after the last; None while it runs.
+        value: for what computes a derived site, the node whose gradient is that of the site, and which of its outputs.
     """
 
     module: nn.Module
@@ -36,6 +40,7 @@ class ModuleCall:
     start: int
     parent: ModuleCall | None
     end: int | None = None
+    value: tuple[Node, int] | None = None
 
 
 class CallLog:
@@ -85,7 +90,7 @@ class CallLog:
         self._open.append(call)
 
     def _leave(self, module: nn.Module, arguments: object, result: object) -> None:
-        del arguments, result
+        del arguments
         if self.paused or not any(call.module is module for call in self._open):
             return
         now = _next_number()
@@ -93,8 +98,16 @@ class CallLog:
             call = self._open.pop()
             call.end = now
             if call.module is module:
+                call.value = _computed_value(module, result)
                 break
         self._on_exit(module)
+
+
+def _computed_value(module: nn.Module, result: object) -> tuple[Node, int] | None:
+    """Only of derived sites: holding more nodes than needed would keep graphs alive."""
+    if not isinstance(module, SiteValue) or not isinstance(result, Tensor) or result.grad_fn is None:
+        return None
+    return cast(Node, result.grad_fn), result.output_nr
 
 
 def is_beneath(path: str, above: str) -> bool:

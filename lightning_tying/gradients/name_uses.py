@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from torch import nn
 
@@ -19,9 +19,17 @@ from lightning_tying.lowering.runtime.recompute import Origin
 
 @dataclass(slots=True)
 class Use:
-    """One use with its reads: several where a module reads its own parameter more than once in one forward."""
+    """One use with its reads: several where a module reads its own parameter more than once in one forward.
+
+    Args:
+        key: its name.
+        value: for a derived use the node whose gradient is that of the site, and which of its outputs; None for an
+            alias, and where the site's value was not computed but its parts were read.
+        reads: of the parameter.
+    """
 
     key: UseKey
+    value: tuple[Node, int] | None = None
     reads: list[Read] = field(default_factory=list[Read])
 
 
@@ -66,7 +74,7 @@ class Namer:
             if use is None:
                 counts[group, found.place] = counts.get((group, found.place), 0) + 1
                 key = UseKey(group, found.place, counts[group, found.place])
-                use = uses[group, found] = Use(key)
+                use = uses[group, found] = Use(key, _value_of(found.unit))
             use.reads.append(read)
         return list(uses.values())
 
@@ -106,6 +114,12 @@ class Namer:
         if not isinstance(origin, Origin) or not isinstance(origin.producer, nn.Module):
             return None
         return self.paths.get(id(origin.producer))
+
+
+def _value_of(unit: object) -> tuple[Node, int] | None:
+    if isinstance(unit, ModuleCall):
+        return unit.value
+    return (cast(Node, unit), 0) if isinstance(getattr(unit, "origin", None), Origin) else None
 
 
 def _own_places(call: ModuleCall, shared: SharedParameter) -> dict[str, str]:

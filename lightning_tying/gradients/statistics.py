@@ -27,7 +27,9 @@ class UseStatistics:
         sum_sketch: a random projection of the sum, [sketch size], float64 on the CPU, comparable over the steps of a
             run; None where none was taken.
         site_norms: for each use the norm of the gradient at the site, before it went through the site's expression;
-            equal to `norms` for an alias. Empty where it was not asked for.
+            equal to `norms` for an alias. NaN where the value of the site was not computed: a linear layer may read
+            the parts of `base + low_rank(r)` one by one. Over several backward passes or processes the root of the
+            summed, or averaged, squares. Empty where it was not measured.
     """
 
     keys: tuple[UseKey, ...]

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 
 from lightning_tying.graph.ir import SharingGraph, SharingGroup, TensorMeta
-from lightning_tying.reports.family_rows import FamilySavings, family_rows, list_families
-from lightning_tying.reports.group_rows import GroupSavings, group_rows
+from lightning_tying.reports.reckoning.family_rows import FamilySavings, family_rows, list_families
+from lightning_tying.reports.reckoning.group_rows import GroupSavings, group_rows
 from lightning_tying.reports.tables import Table
 
 

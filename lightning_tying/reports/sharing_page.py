@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from lightning_tying.reports.run_savings import RunSavings
+from lightning_tying.reports.reckoning.run_savings import RunSavings
 
 # Nothing is fetched: no font, no script, no style sheet.
 _STYLE = """

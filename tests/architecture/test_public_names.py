@@ -33,6 +33,7 @@ PUBLIC = {
         "verify",
     ],
     "lightning_tying.callbacks": [
+        "GradientStability",
         "KeepRandomState",
         "ParameterSavings",
         "RunCheckpoint",

@@ -1,13 +1,12 @@
 """The order of callbacks changes nothing: losses, weights and every checkpoint are the same bit by bit.
 
-`CALLBACK_ORDERS=all` runs all 5040 permutations; without it a sample in which each of the seven stands at each place,
+`SLOW_TESTS=1` runs all 5040 permutations; without it a sample in which each of the seven stands at each place,
 and each pair stands both ways.
 """
 
 from __future__ import annotations
 
 import itertools
-import os
 import random
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from lightning_tying.callbacks.random_state import KeepRandomState
 from lightning_tying.callbacks.run_checkpoint import RunCheckpoint
 from lightning_tying.callbacks.save_on_interrupt import SaveOnInterrupt
 from lightning_tying.tasks import TiedModule
+from tests.slow import SLOW
 
 SPECS: dict[str, Any] = {
     "alias": {"share": [{"tie": ["0.weight", "3.weight"]}]},
@@ -74,7 +74,7 @@ def make_callbacks(folder: Path) -> list[Callback]:
 
 def sample_orders() -> list[tuple[int, ...]]:
     every = list(itertools.permutations(range(COUNT)))
-    if os.environ.get("CALLBACK_ORDERS") == "all":
+    if SLOW:
         return every
     turned = [tuple((place + turn) % COUNT for place in range(COUNT)) for turn in range(COUNT)]
     return [*turned, tuple(reversed(range(COUNT))), *random.Random(0).sample(every, SAMPLE)]

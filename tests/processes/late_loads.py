@@ -15,6 +15,7 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.strategies import ModelParallelStrategy
 from torch import Tensor, nn
+from torch.distributed.fsdp import fully_shard
 
 from lightning_tying import verify
 from lightning_tying.errors import TyingError
@@ -40,6 +41,11 @@ class Plain(LightningModule):
 
     def validation_step(self, batch: Tensor, batch_idx: int) -> None:
         self.network(batch)
+
+
+class Sharded(Plain):
+    def configure_model(self) -> None:
+        fully_shard(self.network, mesh=self.device_mesh["data_parallel"])
 
 
 class Net(TiedModule, Plain):
@@ -80,6 +86,7 @@ def main(out: Path) -> None:
     save(Net(), tied)
     save(Plain(), plain)
     save(Net(), folder, sharded=True)
+    save(Sharded(), out / "plain_folder.ckpt", sharded=True)
     content = torch.load(tied, weights_only=True)
     weights = dict(content["state_dict"])
     del content["state_dict"]["network.first.weight"]  # the owner's name; the alias stays
@@ -99,6 +106,7 @@ def main(out: Path) -> None:
         "plain, owner": load(Net(on_conflict="owner"), plain, own | dict.fromkeys(names, own[names[0]])),
         "plain, mean": load(Net(on_conflict="mean"), plain, own | dict.fromkeys(names, mean)),
         "lacking": load(Net(), out / "lacking.ckpt"),
+        "plain, folder": load(Net(), out / "plain_folder.ckpt"),
         "plain, untie": load(Net(on_conflict="untie"), plain),
     }
     (out / "found.json").write_text(json.dumps(found), encoding="utf-8")

@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.slow import SLOW
+
 WORKER = Path(__file__).with_name("any_module_worker.py")
 
 
 CASES = [("eager", "ddp_spawn")]
-if os.environ.get("ALL_PROCESSES"):  # each start costs as much as all the unit tests of the tasks
+if SLOW:  # each start costs as much as all the unit tests of the tasks
     CASES += [("lazy", "ddp_spawn"), ("eager", "ddp"), ("lazy", "ddp")]
 
 

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 import torch
 
+from tests.slow import slow
+
 WORKER = Path(__file__).with_name("worker.py")
 
 
@@ -25,7 +27,10 @@ def single(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]
     return {spec: _run(folder / spec, 1, "auto", spec)[0] for spec in ("aliases", "derived")}
 
 
-@pytest.mark.parametrize(("strategy", "spec"), [("ddp", "aliases"), ("ddp_spawn", "aliases"), ("ddp_spawn", "derived")])
+@pytest.mark.parametrize(
+    ("strategy", "spec"),
+    [("ddp", "aliases"), pytest.param("ddp_spawn", "aliases", marks=slow), ("ddp_spawn", "derived")],
+)
 def test_ranks_agree_with_each_other_and_with_one_process(
     strategy: str, spec: str, single: dict[str, dict[str, Any]], tmp_path: Path
 ) -> None:

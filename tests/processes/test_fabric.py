@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.slow import slow
+
 SCRIPT = """
 import sys, torch
 from lightning.fabric import Fabric
@@ -35,7 +37,7 @@ torch.save(network.embed.weight.detach(), f"{sys.argv[1]}/rank{fabric.global_ran
 """
 
 
-@pytest.mark.parametrize(("devices", "strategy"), [(1, "auto"), (2, "ddp")])
+@pytest.mark.parametrize(("devices", "strategy"), [pytest.param(1, "auto", marks=slow), (2, "ddp")])
 def test_tie_before_fabric_setup(devices: int, strategy: str, tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(SCRIPT, encoding="utf-8")

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 import torch
 
+from tests.slow import SLOW
+
 WORKER = Path(__file__).with_name("fsdp_worker.py")
 QUICK = ("cycle", "delta", "product", "transposed-meta-clip", "mix-accumulate")
 MORE = (
@@ -32,7 +34,7 @@ MORE = (
     "mix-byhand-policy",
     "penalty-outside",
 )
-CASES = (*QUICK, *(MORE if os.environ.get("FSDP_CASES") == "all" else ()))
+CASES = (*QUICK, *(MORE if SLOW else ()))
 Runs = dict[str, list[dict[str, Any]]]
 
 

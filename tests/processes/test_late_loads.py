@@ -43,3 +43,8 @@ def test_conflicts_are_told_and_untie_comes_too_late(found: dict[str, Any]) -> N
 
 def test_what_is_no_alias_must_still_be_there(found: dict[str, Any]) -> None:
     assert found["lacking"] == "ConfigError: The checkpoint lacks network.first.bias."
+
+
+def test_a_folder_of_an_untied_model_loses_no_tensor(found: dict[str, Any]) -> None:
+    """Lightning's loader would read the keeper's and leave the others out."""
+    assert "holds a tensor for each of network.first.weight, network.last.weight" in found["plain, folder"]

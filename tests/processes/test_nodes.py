@@ -14,8 +14,10 @@ import pytest
 import torch
 import yaml
 
+from tests.slow import slow
+
 WORKER = Path(__file__).with_name("strategy_worker.py")
-LAUNCHERS = ("torchrun", "slurm")
+LAUNCHERS = ("torchrun", pytest.param("slurm", marks=slow))  # the command line is tried as SLURM starts it
 CONFIG = {
     "seed_everything": 1,
     "model": {

@@ -16,22 +16,21 @@ import torch
 
 from tests.processes.checkpoint_sizes import measure_tensors
 from tests.processes.resume_worker import SAVED, STEPS, Job, run
+from tests.slow import SLOW
 
 WORKER = Path(__file__).with_name("resume_worker.py")
 STRATEGIES = ("single", "ddp", "full", "sharded")
 
-
-ALL = os.environ.get("RESUME_MATRIX") == "1"
 PAIRS = [(source, target) for source in STRATEGIES for target in STRATEGIES if (source, target) != ("sharded", "ddp")]
 SOME = [("single", "full"), ("ddp", "sharded"), ("full", "single"), ("full", "ddp"), ("sharded", "full")]
 
 
-@pytest.fixture(scope="module", params=["derived", "aliases"] if ALL else ["derived"])
+@pytest.fixture(scope="module", params=["derived", "aliases"] if SLOW else ["derived"])
 def results(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     """Every run of one spec by name: `single`, and `ddp>full` for what ddp saved and full sharding resumed."""
     out, spec = tmp_path_factory.mktemp("resume"), request.param
     files = {name: str(out / f"{name}.ckpt") for name in STRATEGIES}
-    pairs = [pair for pair in (PAIRS if ALL else SOME) if pair != ("sharded", "single")]  # refused, by a test below
+    pairs = [pair for pair in (PAIRS if SLOW else SOME) if pair != ("sharded", "single")]  # refused, by a test below
     starts = [Job(name=s, spec=spec, strategy=s, start=None, save=files[s]) for s in STRATEGIES]
     rest = [Job(name=f"{s}>{t}", spec=spec, strategy=t, start=files[s], save=None) for s, t in pairs]
     found = {"single": run(starts[0])} | run_pair(

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.slow import slow
+
 WORKER = Path(__file__).with_name("sharded_run_worker.py")
 
 
@@ -21,7 +23,7 @@ def run(out: Path, steps: int, kind: str) -> tuple[str, str]:
     return next(line for line in done.stdout.splitlines() if line.startswith("END")), done.stderr
 
 
-@pytest.mark.parametrize(("kind", "mark"), [("sharded", "/"), ("full", "")])
+@pytest.mark.parametrize(("kind", "mark"), [("sharded", "/"), pytest.param("full", "", marks=slow)])
 def test_a_run_goes_on_and_leaves_whole_checkpoints(kind: str, mark: str, tmp_path: Path) -> None:
     names = f"best.ckpt{mark} last.ckpt{mark}"
     assert run(tmp_path, 3, kind)[0] == f"END 3 {names}"

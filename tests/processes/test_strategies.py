@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,8 +12,9 @@ from typing import Any
 import pytest
 import torch
 
+from tests.slow import slow
+
 WORKER = Path(__file__).with_name("strategy_worker.py")
-EVERYTHING = pytest.mark.skipif("LIGHTNING_TYING_ALL" not in os.environ, reason="long; set LIGHTNING_TYING_ALL=1")
 
 
 def _run(out: Path, strategy: str, devices: int, spec: str) -> list[dict[str, Any]]:
@@ -46,15 +46,15 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], dict[str,
     [
         ("ddp_fork", "derived", 2),
         ("2x2", "derived", 4),
-        pytest.param("ddp_fork", "aliases", 2, marks=EVERYTHING),
-        pytest.param("ddp", "derived", 2, marks=EVERYTHING),
-        pytest.param("ddp_find_unused_parameters_true", "derived", 2, marks=EVERYTHING),
-        pytest.param("ddp_find_unused_parameters_false", "aliases", 2, marks=EVERYTHING),
-        pytest.param("ddp?static_graph=1", "derived", 2, marks=EVERYTHING),
-        pytest.param("ddp?gradient_as_bucket_view=1", "derived", 2, marks=EVERYTHING),
-        pytest.param("1x2", "aliases", 2, marks=EVERYTHING),
-        pytest.param("1x2", "derived", 2, marks=EVERYTHING),
-        pytest.param("2x2", "aliases", 4, marks=EVERYTHING),
+        pytest.param("ddp_fork", "aliases", 2, marks=slow),
+        pytest.param("ddp", "derived", 2, marks=slow),
+        pytest.param("ddp_find_unused_parameters_true", "derived", 2, marks=slow),
+        pytest.param("ddp_find_unused_parameters_false", "aliases", 2, marks=slow),
+        pytest.param("ddp?static_graph=1", "derived", 2, marks=slow),
+        pytest.param("ddp?gradient_as_bucket_view=1", "derived", 2, marks=slow),
+        pytest.param("1x2", "aliases", 2, marks=slow),
+        pytest.param("1x2", "derived", 2, marks=slow),
+        pytest.param("2x2", "aliases", 4, marks=slow),
     ],
 )
 def test_processes_train_as_one(

@@ -18,7 +18,7 @@ from lightning_tying.errors import SharingWarning, SpecError, TyingError
 from lightning_tying.graph.ir import SharingGraph
 from lightning_tying.lowering.plan import Plan
 from lightning_tying.lowering.state_dicts.checkpoint import drop_aliases
-from lightning_tying.reports.measured import measure_savings
+from lightning_tying.reports.reckoning.measured import measure_savings
 from lightning_tying.spec.dumper import dump_spec
 from lightning_tying.spec.loader import load_spec
 from lightning_tying.spec.schema import SharingSpec

@@ -22,7 +22,7 @@ from torch.nn.utils import parametrize, prune
 from lightning_tying.api import discover, get_plan, make_plan, report_savings, tie, untie, verify
 from lightning_tying.errors import TieBroken, TyingError
 from lightning_tying.lowering.plan import Alias, Plan
-from lightning_tying.reports.measured import measure_savings
+from lightning_tying.reports.reckoning.measured import measure_savings
 from lightning_tying.spec.dumper import dump_spec
 from lightning_tying.spec.loader import load_spec
 

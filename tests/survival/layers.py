@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations, parametrize, prune
 
-from lightning_tying.api import change_members, get_plan, tie, verify
+from lightning_tying.api import get_plan, tie, verify
 from lightning_tying.errors import ApplyError
+from lightning_tying.lowering.edits.change_members import change_members
 from tests.survival.cases import TOKENS, Kind, Net
 from tests.survival.operation import HOLDS, RESTORED, UNTIED, Cell, Operation, detected, every, refused
 

@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lightning_tying.api import get_plan, resize_vocabulary, tie, verify
+from lightning_tying.api import get_plan, tie, verify
+from lightning_tying.lowering.edits.resize import resize_vocabulary
 from tests.survival.cases import TOKENS, Kind, Net, make_untied, refill
 from tests.survival.operation import HOLDS, Operation, every, refused
 

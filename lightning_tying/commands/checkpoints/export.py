@@ -22,8 +22,7 @@ from lightning_tying.commands.checkpoints.example_inputs import find_inputs, tak
 from lightning_tying.commands.checkpoints.models import (
     load_checkpoint,
     make_untied,
-    saved_source,
-    tie_copy,
+    tie_saved,
     with_config,
 )
 from lightning_tying.commands.options import take_flag, take_option, take_value
@@ -89,8 +88,8 @@ def load_model(file: Path, words: list[str]) -> LightningModule:
         ConfigError: there is no config, or the checkpoint does not fit it.
     """
     checkpoint = read_checkpoint(file)
-    untied, _ = make_untied(with_config(words, file), more=("format", "output", "input"))
-    model = tie_copy(untied, saved_source(read_sharing_entry(checkpoint)))
+    untied, sharing = make_untied(with_config(words, file), more=("format", "output", "input"))
+    model = tie_saved(untied, read_sharing_entry(checkpoint), [None if sharing is None else sharing.spec])
     load_checkpoint(model, checkpoint, file)
     return model.eval()
 

@@ -32,15 +32,15 @@ from lightning_tying.commands.checkpoints.models import (
     find_optimizers,
     load_state,
     make_untied,
-    saved_source,
     tie_copy,
+    tie_saved,
     with_config,
 )
 from lightning_tying.commands.options import take_flag, take_option, take_value
 from lightning_tying.errors import ConfigError, SpecError
 from lightning_tying.spec.dumper import dump_spec
 from lightning_tying.spec.schema import SharingSpec
-from lightning_tying.tasks.sharing_source import Sharing, read_sharing
+from lightning_tying.tasks.sharing_source import read_sharing
 from lightning_tying.tasks.watch.checkpoint_content import write_content
 from lightning_tying.tasks.watch.watched_module import WatchedModule
 
@@ -116,10 +116,10 @@ def migrate_checkpoint(asked: Request) -> tuple[dict[str, Any], Migration]:
     """The content of the new checkpoint, and what has happened to each parameter."""
     checkpoint = read_checkpoint(asked.file)
     saved = read_sharing_entry(checkpoint)
-    before = _choose_source(saved, asked.before)
+    before = _check_source(saved, asked.before)
     after = _read_spec(asked.after)
-    untied, _ = make_untied(with_config(asked.words, asked.file))
-    source = tie_copy(untied, before)
+    untied, sharing = make_untied(with_config(asked.words, asked.file))
+    source = tie_saved(untied, saved, [before, None if sharing is None else sharing.spec])
     content = dict(checkpoint)
     target, origins, changes = _move(untied, source, after, checkpoint[STATE], asked)
     content[STATE] = dict(target.state_dict())
@@ -134,7 +134,11 @@ def migrate_checkpoint(asked: Request) -> tuple[dict[str, Any], Migration]:
 
 
 def _move(
-    untied: LightningModule, source: LightningModule, after: Sharing | None, state: Mapping[str, Any], asked: Request
+    untied: LightningModule,
+    source: LightningModule,
+    after: SharingSpec | None,
+    state: Mapping[str, Any],
+    asked: Request,
 ) -> tuple[LightningModule, dict[str, Origin], list[SiteChange]]:
     load_state(source, state, str(asked.file))
     values = read_sites(source)
@@ -195,14 +199,16 @@ def _count_states(content: Mapping[str, Any], target: LightningModule) -> frozen
     return frozenset(names[number] for number in numbers)
 
 
-def _choose_source(saved: SavedSharing, given: str | None) -> Sharing | None:
-    if given is not None:
-        spec = _read_spec(given)
-        check_spec(saved, "" if spec is None else dump_spec(cast(SharingSpec, spec)), given)
-    return saved_source(saved)
+def _check_source(saved: SavedSharing, given: str | None) -> SharingSpec | None:
+    """The spec that the user gives as the checkpoint's own; None where nothing is given."""
+    if given is None:
+        return None
+    spec = _read_spec(given)
+    check_spec(saved, "" if spec is None else dump_spec(spec), given)
+    return spec
 
 
-def _read_spec(given: str) -> Any:
+def _read_spec(given: str) -> SharingSpec | None:
     if given == "none":
         return None
     spec = read_sharing(given)

@@ -7,23 +7,27 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 import torch
-import yaml
 from lightning.pytorch import LightningModule
 from torch.optim import Optimizer
 from typing_extensions import override
 
+from lightning_tying.algebra.imports import imported_only
 from lightning_tying.checkpoints.read import STATE
-from lightning_tying.checkpoints.saved_sharing import SavedSharing
+from lightning_tying.checkpoints.saved_sharing import SavedSharing, check_readable
 from lightning_tying.commands.meta_model import ModelOnlyCLI, make_model
 from lightning_tying.commands.run import find_configs
-from lightning_tying.errors import ConfigError, SharingWarning, TyingError
+from lightning_tying.errors import ConfigError, SharingWarning, SpecError, TyingError
 from lightning_tying.lowering.state import find_tied
-from lightning_tying.tasks.kept_maps import MAPS_KEY
+from lightning_tying.spec.dumper import dump_spec
+from lightning_tying.spec.schema import SharingSpec
+from lightning_tying.tasks.kept_maps import read_maps
 from lightning_tying.tasks.optimizers.optimization import make_optimizer
 from lightning_tying.tasks.sharing_source import Sharing, SharingSource
 from lightning_tying.tasks.task import Task
@@ -69,7 +73,7 @@ def make_untied(words: Sequence[str], more: Sequence[str] = ()) -> tuple[Lightni
     return made.model, made.sharing
 
 
-def tie_copy(model: LightningModule, sharing: Sharing | None) -> LightningModule:
+def tie_copy(model: LightningModule, sharing: Sharing | SharingSpec | None) -> LightningModule:
     """A copy of an untied model, tied by a spec.
 
     Raises:
@@ -142,12 +146,28 @@ def find_optimizers(model: LightningModule) -> list[Optimizer]:
     return list(_find(made))
 
 
-def saved_source(saved: SavedSharing) -> dict[str, Any] | None:
-    """A checkpoint's spec with its maps, as `tie_network` takes it; None for none."""
+def tie_saved(model: LightningModule, saved: SavedSharing, trusted: Sequence[SharingSpec | None]) -> LightningModule:
+    """A copy of an untied model, tied by the spec that a checkpoint holds.
+
+    Args:
+        model: of the run config.
+        saved: of the checkpoint: it may come from a stranger, and then imports no module that its spec names.
+        trusted: what the user gave; the same spec there is the user's own.
+
+    Raises:
+        ConfigError: the checkpoint's entry is damaged, or of a newer version.
+        SpecError: its spec is wrong, does not fit the model, or names a module that is not imported.
+    """
     if not saved.spec:
-        return None
-    content = cast("dict[str, Any]", yaml.safe_load(saved.spec))
-    return {**content, MAPS_KEY: dict(saved.maps)} if saved.maps else content
+        return tie_copy(model, None)
+    check_readable(saved)
+    spec = SharingSpec.draft(saved.spec)
+    if spec.problems:
+        raise SpecError(spec.problems)
+    own = any(each is not None and not each.problems and dump_spec(each) == saved.spec for each in trusted)
+    with nullcontext() if own else imported_only():
+        source = SharingSource(saved.spec, replace(spec, folder=Path.cwd()), maps=read_maps(saved.maps or {}) or None)
+        return tie_copy(model, source)
 
 
 def with_config(words: Sequence[str], checkpoint: Path) -> list[str]:

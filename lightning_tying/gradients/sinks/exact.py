@@ -54,7 +54,7 @@ class ExactSink(MeasuringSink):
         keys, sketch = tuple(uses.keys), None
         gram, total = multiply_pairs([held[key] for key in keys])
         if self._size:
-            sketch = torch.stack([project(held[key], self._size, str(group)) for key in keys]).sum(0).cpu() / scale
+            sketch = torch.stack([project(held[key], self._size) for key in keys]).sum(0).cpu() / scale
         norms = tuple(to_floats(gram.diagonal().sqrt() / scale))
         sum_norm = float(total.sqrt()) / scale
         finite = nonfinite is None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -14,6 +16,8 @@ from lightning_tying.gradients.sinks.arithmetic import as_whole, square_sum, to_
 from lightning_tying.gradients.sinks.processes import GroupUses, agree_on_uses, average, first_of_all, has_processes
 from lightning_tying.gradients.sinks.sink import Sink
 from lightning_tying.gradients.statistics import UseStatistics
+
+_PARAMETRIZED = "parametrizations."  # in the places of derived uses, and of no others
 
 
 class MeasuringSink(Sink):
@@ -27,6 +31,7 @@ class MeasuringSink(Sink):
         self._distributed = distributed
         self._groups: dict[ParameterName, GroupUses] = {}
         self._squares: dict[UseKey, Tensor] = {}  # in the order of the backward pass
+        self._site_squares: dict[UseKey, Tensor] = {}
 
     def begin(self, keys: Iterable[UseKey]) -> None:
         for key in keys:
@@ -43,9 +48,14 @@ class MeasuringSink(Sink):
     def add_sum(self, group: ParameterName, gradient: Tensor) -> None:
         del group, gradient
 
+    def add_site(self, key: UseKey, gradient: Tensor) -> None:
+        square = square_sum(as_whole(gradient))
+        self._site_squares[key] = self._site_squares[key] + square if key in self._site_squares else square
+
     def finish(self, scale: float = 1.0) -> dict[ParameterName, UseStatistics]:
         agreed, first = self._agree(), self._find_nonfinite()
-        return {group: self._finish_group(group, uses, scale, first.get(group)) for group, uses in agreed.items()}
+        found = {group: self._finish_group(group, uses, scale, first.get(group)) for group, uses in agreed.items()}
+        return {group: replace(each, site_norms=self._find_site_norms(each, scale)) for group, each in found.items()}
 
     @abstractmethod
     def _take(self, key: UseKey, gradient: Tensor) -> None:
@@ -55,6 +65,16 @@ class MeasuringSink(Sink):
     def _finish_group(
         self, group: ParameterName, uses: GroupUses, scale: float, nonfinite: UseKey | None
     ) -> UseStatistics: ...
+
+    def _find_site_norms(self, found: UseStatistics, scale: float) -> tuple[float, ...]:
+        """Those of derived uses are averaged as squares: gradients at sites are not kept."""
+        derived = [key for key in found.keys if _PARAMETRIZED in key.place]
+        if not derived:
+            return found.norms
+        none = torch.full((), math.nan, dtype=torch.float64)
+        squares = torch.stack([self._site_squares.get(key, none).cpu() for key in derived])
+        roots = dict(zip(derived, to_floats(self._average(squares).sqrt() / scale), strict=True))
+        return tuple(roots.get(key, norm) for key, norm in zip(found.keys, found.norms, strict=True))
 
     @property
     def _spans(self) -> bool:

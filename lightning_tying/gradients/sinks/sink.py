@@ -27,6 +27,10 @@ class Sink(ABC):
     def add_sum(self, group: ParameterName, gradient: Tensor) -> None:
         """What all uses together add in this backward pass, as autograd has summed it."""
 
+    def add_site(self, key: UseKey, gradient: Tensor) -> None:
+        """For a derived use the gradient at the site, before it goes through the expression; for sinks that want it."""
+        del key, gradient
+
     @abstractmethod
     def finish(self, scale: float = 1.0) -> dict[ParameterName, UseStatistics]:
         """The numbers of all groups, with the uses in the order of the forward pass.

@@ -40,7 +40,7 @@ class SketchSink(MeasuringSink):
         self._sum_squares.setdefault(group, []).append(square_sum(as_whole(gradient)))
 
     def _take(self, key: UseKey, gradient: Tensor) -> None:
-        sketch = project(gradient, self._size, str(key.group))
+        sketch = project(gradient, self._size)
         self._sketches[key] = self._sketches[key] + sketch if key in self._sketches else sketch
 
     def _finish_group(

@@ -42,7 +42,7 @@ class StreamingSink(MeasuringSink):
         whole = as_whole(gradient)
         _add_to(self._sum_squares, group, square_sum(whole))
         if self._size:
-            _add_to(self._sketches, group, project(whole, self._size, str(group)))
+            _add_to(self._sketches, group, project(whole, self._size))
 
     def sums(self, scale: float = 1.0) -> dict[ParameterName, Tensor]:
         """The sum over the uses and backward passes so far, averaged over the processes: what `.grad` must be.

@@ -14,6 +14,7 @@ from lightning_tying.errors import ApplyError, TieBroken
 from lightning_tying.graph.ir import SharingGraph, SharingGroup
 from lightning_tying.lowering.edits.share_change import note_tensors, share_made
 from lightning_tying.lowering.members import find_members
+from lightning_tying.lowering.preconditions import check_can_change
 from lightning_tying.lowering.resolve import find_slots
 from lightning_tying.lowering.state import find_tied
 from lightning_tying.lowering.undo import untie_module
@@ -24,20 +25,32 @@ OnTied: TypeAlias = Literal["share", "untie", "refuse"]
 _POLICIES = ("share", "untie", "refuse")
 
 
-def change_module(module: nn.Module, change: Change, on_tied: OnTied) -> nn.Module:
-    """Find out on a copy which tied sites a change replaces, then carry it out by the policy.
+def change_members(module: nn.Module, change: Change, *, on_tied: OnTied = "refuse") -> nn.Module:
+    """Quantize, prune or reparametrize layers of a tied module, with a decision about those that are tied.
+
+    torch asks nobody before it replaces a parameter, so `weight_norm(model.head)` on its own unties in silence until
+    the next `verify`. This function tries the change on a copy first, and knows what it would replace.
 
     Args:
-        module: tied, or with tied modules inside; torch asks nobody before it replaces a parameter.
-        change: what to do with it, in place, or with the changed module as its result. It is called on copies first.
-        on_tied: `share`, `untie` or `refuse`.
+        module: a tied module, or one with tied modules inside, not wrapped by a strategy.
+        change: what to do: a function that changes the module it is given, or returns a changed one. It is called more
+            than once, on copies too, and must use nothing but its argument.
+        on_tied: what becomes of tied sites that the change replaces. `refuse` changes nothing and raises; `untie` gives
+            these sites parameters of their own first (derived values are written in); `share` carries the change out
+            and lets all sites of a group read what was made for its owner, which needs a change of all of them.
 
     Returns:
-        What `change` returned, or `module`.
+        The changed module: `module` itself, or what `change` returned.
 
     Raises:
-        ApplyError: the policy forbids the change; nothing has changed.
+        ApplyError: tied sites would be replaced and the policy does not allow it. Nothing has changed.
+
+    Example:
+        ```python
+        smaller = change_members(model, lambda m: quantize_dynamic(m, {nn.Linear}), on_tied="untie")
+        ```
     """
+    module = check_can_change(module, "change_members")
     if on_tied not in _POLICIES:
         raise ApplyError(f"on_tied is one of {', '.join(_POLICIES)}, not {on_tied!r}.")
     with _same_numbers():

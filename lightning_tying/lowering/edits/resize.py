@@ -11,11 +11,13 @@ from torch import nn
 from lightning_tying.algebra.expression import Call, FileMap, ParameterName, Read
 from lightning_tying.algebra.maps.map_files import read_map
 from lightning_tying.errors import ApplyError, SpecError
+from lightning_tying.graph.collector import pause_gc
 from lightning_tying.graph.inventory import take_inventory
 from lightning_tying.graph.ir import SharingGraph, SharingGroup, Site, TensorMeta
 from lightning_tying.lowering.edits.resized_values import NewRows, carry_out
-from lightning_tying.lowering.live_holders import refuse_held
+from lightning_tying.lowering.holders import refuse_held
 from lightning_tying.lowering.plan import Plan, make_steps
+from lightning_tying.lowering.preconditions import check_can_change
 from lightning_tying.lowering.state import TiedState, find_tied
 from lightning_tying.passes.pipeline import plan_graph
 from lightning_tying.spec.mistakes import Mistake
@@ -27,31 +29,43 @@ _MOST_TRIALS = 256
 Sizes = Mapping[str, tuple[int, int]]  # by site: the dimension that grows, and its new size
 
 
-def resize_group(module: nn.Module, name: str, rows: int, new_rows: NewRows = "init") -> Plan:
-    """Resize one vocabulary: all sites of the group, their biases, the tables behind them, and the plan.
+def resize_vocabulary(
+    module: nn.Module, group: str, n: int, *, pad_to_multiple_of: int | None = None, new_rows: NewRows = "init"
+) -> Plan:
+    """Give a vocabulary another number of rows: every site of the group, their biases, maps and tables together.
+
+    Sizes that layers and configs tell (`num_embeddings`, `out_features`, `vocab_size`) follow. For sites that read
+    `rows(…, map=file)` the files are read again: write the new maps first.
 
     Args:
-        module: a tied module, or one with tied modules inside, whose parameters nobody holds yet.
-        name: of the shared parameter, as plans print it: `E`, `vocab`, `E[de]`.
-        rows: how many rows the vocabulary has then; fewer than now cuts the last ones off.
-        new_rows: `init` draws new rows by the group's rule, `mean` makes them the mean of the old ones.
+        module: a tied module, or one with tied modules inside, before an optimizer or a strategy holds its parameters.
+        group: the shared parameter's name as plans print it: `E`, `vocab`.
+        n: how many rows there are then; fewer than now cuts the last ones off.
+        pad_to_multiple_of: rounds `n` up to a multiple of this.
+        new_rows: `init` draws them by the group's rule (normal with the old rows' deviation where it is solved from
+            the sites), `mean` makes them the mean of the old ones. New cells of biases are zero.
 
     Returns:
-        The new plan of the tied module.
+        The module's new plan.
 
     Raises:
-        ApplyError: nothing is called so, the sizes do not fit, or an optimizer or a strategy holds the parameters;
-            nothing has changed.
+        ApplyError: nothing is called so, the sizes do not fit the spec, or an optimizer or a strategy holds the
+            parameters. Nothing has changed.
     """
-    if rows < 1:
-        raise ApplyError(f"A vocabulary has 1 row or more, not {rows}.")
+    inner = check_can_change(module, "resize_vocabulary")
+    if n < 1:
+        raise ApplyError(f"A vocabulary has 1 row or more, not {n}.")
+    step = 1 if pad_to_multiple_of is None else pad_to_multiple_of
+    if step < 1:
+        raise ApplyError(f"pad_to_multiple_of is 1 or more, not {step}.")
     if new_rows not in ("init", "mean"):
         raise ApplyError(f"new_rows is init or mean, not {new_rows!r}.")
-    root, state, group = _find_group(module, name)
-    refuse_held(root.parameters(), "resize_vocabulary")
-    graph, sizes = _plan_resized(root, state, group, rows)
-    plan = Plan(state.plan.spec, graph, make_steps(graph))
-    carry_out(root, state, plan, sizes, new_rows)
+    with pause_gc():
+        root, state, found = _find_group(inner, group)
+        refuse_held(root, "resize_vocabulary")
+        graph, sizes = _plan_resized(root, state, found, -(-n // step) * step)
+        plan = Plan(state.plan.spec, graph, make_steps(graph))
+        carry_out(root, state, plan, sizes, new_rows)
     return plan
 
 

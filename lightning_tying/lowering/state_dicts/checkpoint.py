@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 
 from lightning_tying.errors import ConflictError
-from lightning_tying.lowering.holders import check_free
+from lightning_tying.lowering.holders import refuse_conflict
 from lightning_tying.lowering.plan import Plan
 from lightning_tying.lowering.resolve import without_wrappers
 from lightning_tying.lowering.state import TiedState, find_tied
@@ -66,7 +66,7 @@ def fill_aliases(
     else:
         _refuse(conflicts)
     for group in plan.graph.groups:
-        present = [place for place in group.places if place in said]
+        present = [place for place in group.places if place in said] or [each for each in group.places if each in names]
         if not present:
             continue
         value = state[names[present[0]]]
@@ -96,7 +96,7 @@ def check_conflicts(module: nn.Module, state: Mapping[str, Any], prefix: str = "
         own = {name[len(inside) :]: key for name, key in names.items() if name.startswith(inside)}
         if tied.on_conflict == "untie":
             if find_parting(state, own, tied):
-                check_free(root)
+                refuse_conflict(root)
             continue
         if tied.on_conflict == "error":
             conflicts += find_conflicts(state, own, tied.plan)

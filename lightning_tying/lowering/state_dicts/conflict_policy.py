@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from torch import nn
 
-from lightning_tying.lowering.holders import check_free
+from lightning_tying.lowering.holders import refuse_conflict
 from lightning_tying.lowering.state import read_state, require_state
 from lightning_tying.lowering.state_dicts.checkpoint import find_parting, index_keys
 from lightning_tying.lowering.state_dicts.conflicts import ConflictPolicy
@@ -44,7 +44,7 @@ def part_before_load(module: nn.Module, state_dict: Mapping[str, Any], prefix: s
     sites = find_parting(state_dict, index_keys(state_dict, prefix), state)
     if not sites:
         return
-    check_free(module)
+    refuse_conflict(module)
     # Torch is going through the hooks now, so none may be removed; without a state they do nothing.
     handles, state.handles = state.handles, ()
     untie_module(module, sites)

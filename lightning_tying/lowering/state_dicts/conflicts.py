@@ -90,7 +90,7 @@ def find_conflicts(state: Mapping[str, Any], names: Mapping[str, str], plan: Pla
         alike = _comparable(entries)
         if len(alike) > 1:
             (_, first), *others = alike.items()
-            different = tuple(_measure(place, first, other) for place, other in others if _differ(first, other))
+            different = tuple(_measure(place, first, other) for place, other in others if differ(first, other))
             if different:
                 conflicts.append(Conflict(group, tuple(alike), different))
     return conflicts
@@ -128,11 +128,16 @@ def average(values: Sequence[Tensor]) -> Tensor:
 def same_memory(one: Tensor, other: Tensor) -> bool:
     """Whether two tensors are the same numbers at the same address."""
     first, second = _local(one), _local(other)
-    return (
-        first.data_ptr() == second.data_ptr()
-        and first.data_ptr() != 0
-        and (first.dtype, first.device, first.shape, first.stride())
-        == (second.dtype, second.device, second.shape, second.stride())
+    if is_sharded(one):  # the part of a process may be empty, without an address; all have to answer alike
+        storages = [each.untyped_storage()._cdata for each in (first, second)]  # pyright: ignore  # no public name
+        same = storages[0] == storages[1] and first.storage_offset() == second.storage_offset()
+    else:
+        same = first.data_ptr() == second.data_ptr() and first.data_ptr() != 0
+    return same and (first.dtype, first.device, first.shape, first.stride()) == (
+        second.dtype,
+        second.device,
+        second.shape,
+        second.stride(),
     )
 
 
@@ -143,10 +148,17 @@ def _comparable(entries: Mapping[str, Any]) -> dict[str, Tensor]:
     return {place: tensor for place, tensor in tensors.items() if tensor.shape == shape}
 
 
-def _differ(one: Tensor, other: Tensor) -> bool:
-    """Whether two entries of one shape hold different numbers."""
-    first, second = _local(one), _local(other)
-    if one is other or same_memory(first, second) or first.shape != second.shape:
+def differ(one: Tensor, other: Tensor) -> bool:
+    """Whether two tensors of one shape hold different numbers; what is no number equals itself."""
+    if one is other or same_memory(one, other):
+        return False
+    sharded = next((each for each in (one, other) if is_sharded(each)), None)
+    here = _differ_here(_local(one), _local(other))
+    return here if sharded is None else _on_any_process(here, sharded)
+
+
+def _differ_here(first: Tensor, second: Tensor) -> bool:
+    if first.shape != second.shape:
         return False
     second = second.to(first)
     return not (torch.equal(first, second) or bool(torch.isclose(first, second, rtol=0, atol=0, equal_nan=True).all()))
@@ -155,6 +167,8 @@ def _differ(one: Tensor, other: Tensor) -> bool:
 def _measure(place: str, one: Tensor, other: Tensor) -> Difference:
     """How two entries that differ do so."""
     first, second = _local(one).detach(), _local(other).detach()
+    if first.numel() == 0 or first.shape != second.shape:  # of a sharded tensor; another process has the difference
+        return Difference(place, 0.0, (), 0, first.numel())
     wide = torch.complex128 if first.is_complex() else torch.float64
     first, second = first.to(wide), second.to(device=first.device, dtype=wide)
     same = (first == second) | (first.isnan() & second.isnan())
@@ -162,6 +176,14 @@ def _measure(place: str, one: Tensor, other: Tensor) -> Difference:
     at = int(distance.argmax())
     where = tuple(int(index) for index in torch.unravel_index(torch.tensor(at), distance.shape))
     return Difference(place, float(distance.flatten()[at]), where, int((~same).sum()), same.numel())
+
+
+def _on_any_process(here: bool, sharded: Any) -> bool:
+    """Whether any process of a sharded tensor says so: all have to refuse a load, or the others would wait for it."""
+    flag = torch.tensor(int(here), device=_local(sharded).device)
+    for group in sharded.device_mesh.get_all_groups():
+        torch.distributed.all_reduce(flag, torch.distributed.ReduceOp.MAX, group=group)  # pyright: ignore  # no stubs
+    return bool(flag.item())
 
 
 def _local(tensor: Tensor) -> Tensor:

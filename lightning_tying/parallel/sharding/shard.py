@@ -26,7 +26,8 @@ def shard_network(root: nn.Module, plan: ShardingPlan, mesh: Any = None, **optio
     """Call `fully_shard` for every unit of a plan, the root last. Once only, and after tying.
 
     Units of parametrizations compute in the parameters' own precision: of a mixed-precision policy they take what it
-    says of reduction, and give their values in its `param_dtype`.
+    says of reduction, and give their values in its `param_dtype`. A unit with plain readers besides gathers everything
+    in that dtype, so that its values are computed there too, with as many roundings as they have operations.
 
     Args:
         root: that the plan was made for; tied already, on any device, meta too.

@@ -68,7 +68,7 @@ class Record:
     def to_json(self) -> str:
         """One line; what is not defined or infinite is `null`, since JSON has no NaN.
 
-        Of the cosines only those above the diagonal are in it, with four digits: a row for each use but the last.
+        Of the cosines only those above the diagonal are in it, with six digits: a row for each use but the last.
         """
         content = _plain(asdict(self)) | {"cosines": None if self.cosines is None else _above_diagonal(self.cosines)}
         return json.dumps(content, ensure_ascii=False, separators=(",", ":"))
@@ -148,7 +148,7 @@ def _plain(value: Any) -> Any:
 
 def _above_diagonal(cosines: Sequence[Sequence[float]]) -> list[list[float | None]]:
     rows = (row[place + 1 :] for place, row in enumerate(cosines[:-1]))
-    return [[round(cell, 4) if math.isfinite(cell) else None for cell in row] for row in rows]
+    return [[round(cell, 6) if math.isfinite(cell) else None for cell in row] for row in rows]
 
 
 def _full_table(above: Sequence[Sequence[Any]], norms: Sequence[float]) -> tuple[tuple[float, ...], ...]:

@@ -10,7 +10,7 @@ keys, and Lightning's loader for sharded modules reads every name of a shared te
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch import nn
 
+from lightning_tying.checkpoints.sharded_folder import check_folder, read_metadata
 from lightning_tying.errors import ConfigError
 from lightning_tying.lowering.draw_into import write_value
 from lightning_tying.lowering.resolve import find_slots, without_wrappers
@@ -62,15 +63,40 @@ def load_checked(strategy: Any, checkpoint_path: str | Path, *arguments: Any, **
     if not hasattr(module, "tied_spec") or not path.exists():  # a remote file; or no module of ours
         return load()
     loads_late = bool(strategy.restore_checkpoint_after_setup)
-    content = _peek(path, reads_folders=loads_late)
+    content = _peek(path, reads_folders=loads_late, trusted=_is_trusted(arguments, options))
     if not loads_late or content is None:
         return load()
     check_content(module, content)
+    if path.is_dir():
+        _refuse_several(module, path)
     weights = cast("Mapping[str, Any] | None", content.get("state_dict"))
     return load() if weights is None else _load_full(module, weights, load)
 
 
-def _peek(path: Path, *, reads_folders: bool) -> Mapping[str, Any] | None:
+def _refuse_several(module: nn.Module, folder: Path) -> None:
+    """Refuse a sharded checkpoint with several tensors for one parameter; its loader would read the keeper's alone."""
+    words = ("state_dict.", "model.")
+    keys = [str(key) for key in read_metadata(folder).state_dict_metadata]
+    word = next((each for each in words if any(key.startswith(each) for key in keys)), "")
+    names = {without_wrappers(key[len(word) :]) for key in keys if key.startswith(word)}
+    for path, _, state in find_tied(module):
+        prefix = f"{path}." if path else ""
+        for group in state.plan.graph.groups:
+            held = [prefix + place for place in group.places if prefix + place in names]
+            if len(held) > 1:
+                raise ConfigError(
+                    f"{folder} holds a tensor for each of {', '.join(held[:3])}{', …' if held[3:] else ''}, which are "
+                    f"one parameter here: it comes from a model without these ties. Make one file of it, of which "
+                    f"`on_conflict` says which value counts: lightning-tying checkpoint consolidate {folder}"
+                )
+
+
+def _is_trusted(arguments: Sequence[Any], options: Mapping[str, Any]) -> bool:
+    """Whether the user said `weights_only=False`."""
+    return options.get("weights_only", arguments[0] if arguments else None) is False
+
+
+def _peek(path: Path, *, reads_folders: bool, trusted: bool) -> Mapping[str, Any] | None:
     """What a checkpoint holds, tensors mapped and not read; None for one with more than plain content."""
     if path.is_dir():
         if not reads_folders:
@@ -78,6 +104,8 @@ def _peek(path: Path, *, reads_folders: bool) -> Mapping[str, Any] | None:
                 f"{path} is a folder with a sharded checkpoint, which this run's strategy cannot read. Resume with the "
                 f"strategy that wrote it, or make one file of it: lightning-tying checkpoint consolidate {path}."
             )
+        if not trusted:
+            check_folder(path)
         path = path / METADATA
         if not path.is_file():
             raise ConfigError(f"{path.parent} is no sharded checkpoint of Lightning: it has no {METADATA}.")

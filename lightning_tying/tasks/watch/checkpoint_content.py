@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 from torch import nn
 
-from lightning_tying.checkpoints.saved_sharing import SavedSharing, check_spec, hash_spec, read_sharing_entry
+from lightning_tying.checkpoints.saved_sharing import check_readable, check_spec, hash_spec, read_sharing_entry
 from lightning_tying.errors import ConfigError
+from lightning_tying.lowering.resolve import without_wrappers
 from lightning_tying.lowering.state import find_tied
 from lightning_tying.lowering.state_dicts.checkpoint import index_keys
 from lightning_tying.parallel.sharding.sharded_state import add_aliases
 from lightning_tying.spec.dumper import dump_spec
-from lightning_tying.spec.reading import VERSION
 from lightning_tying.tasks.kept_maps import MAPS_KEY, check_maps, read_maps, write_maps
 from lightning_tying.tasks.optimizers.optimizer_numbers import number_by_model
 
@@ -32,6 +32,8 @@ def write_content(module: WatchedModule, checkpoint: dict[str, Any]) -> None:
 
     Under `sharing` stand the canonical `spec` as text, its `version` and the sha256 `hash` of that text, the content
     of its `maps`, and `groups`: the other names of each shared parameter by the owner's, keys of `state_dict` both.
+    `parameters` are the first names of all parameters in model order, by which strategies that shard number the states
+    of an optimizer.
 
     Raises:
         ConflictError: the weights have different values for what is one parameter.
@@ -48,6 +50,7 @@ def write_content(module: WatchedModule, checkpoint: dict[str, Any]) -> None:
             "hash": hash_spec(text),
             MAPS_KEY: write_maps(module.tied_maps),
             "groups": name_groups(module, weights),
+            "parameters": [without_wrappers(name) for name, _ in module.named_parameters()],
         }
 
 
@@ -61,7 +64,7 @@ def check_content(module: WatchedModule, checkpoint: Mapping[str, Any]) -> None:
     saved = read_sharing_entry(checkpoint)
     if not saved.spec:
         return
-    _check_readable(saved)
+    check_readable(saved)
     spec = module.tied_spec
     mine = "" if spec is None else dump_spec(spec)
     if saved.hash != hash_spec(mine):
@@ -71,16 +74,6 @@ def check_content(module: WatchedModule, checkpoint: Mapping[str, Any]) -> None:
             raise ConfigError(f"{error}\n{_ADVICE}") from error
     if spec is not None:
         check_maps(read_maps(saved.maps or {}), module.tied_maps, spec.folder)
-
-
-def _check_readable(saved: SavedSharing) -> None:
-    if saved.version is not None and saved.version > VERSION:
-        raise ConfigError(
-            f"The checkpoint's sharing spec is of version {saved.version}, and this release reads version {VERSION}. "
-            "Load it with the release that wrote it, or a newer one."
-        )
-    if saved.hash != hash_spec(saved.spec):
-        raise ConfigError("The checkpoint's sharing spec is damaged: it does not have the hash that was saved with it.")
 
 
 def name_groups(module: nn.Module, weights: Mapping[str, Any]) -> dict[str, list[str]]:

@@ -195,3 +195,24 @@ def test_equals_brute_force(case: Case, tmp_path: Path) -> None:
         path, _, name = found.keys[0].place.rpartition(".")
         torch.testing.assert_close(sums[group], net.get_submodule(path)._parameters[name].grad, rtol=1e-10, atol=1e-12)
         torch.testing.assert_close(sink.sums()[group], sums[group], rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("text", ["t(W) * 3", "normalize(tanh(W) * V)"])
+def test_the_gradient_at_a_derived_site(text: str) -> None:
+    """Against a model whose sites are parameters of their own with the same values."""
+    net = stack()
+    tie(net, {"share": [f"{{l}}.weight = {text}"]})
+    plain = stack()
+    with torch.no_grad():
+        for one, other in zip(plain, net, strict=True):
+            if isinstance(one, nn.Linear):
+                one.weight.copy_(other.weight)
+                one.bias.copy_(other.bias)
+    x, sink = torch.randn(4, 5), StreamingSink()
+    with catch_uses(net, sink=sink):
+        net(x).square().sum().backward()
+    plain(x).square().sum().backward()
+    for found in sink.finish().values():
+        expected = [plain[int(key.place.partition(".")[0])].weight.grad.norm() for key in found.keys]
+        torch.testing.assert_close(torch.tensor(found.site_norms), torch.stack(expected), rtol=1e-10, atol=1e-12)
+        assert found.site_norms != found.norms

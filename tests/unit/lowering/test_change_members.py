@@ -9,8 +9,9 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrizations, prune
 
-from lightning_tying.api import change_members, get_plan, tie, verify
+from lightning_tying.api import get_plan, tie, verify
 from lightning_tying.errors import ApplyError
+from lightning_tying.lowering.edits.change_members import change_members
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from lightning_tying.api import get_plan, tie
+from lightning_tying.api import get_plan, tie, verify
 from lightning_tying.errors import ConflictError
 from lightning_tying.lowering.state_dicts.checkpoint import (
     check_conflicts,
@@ -79,3 +79,12 @@ def test_conflicts_of_all_tied_modules_are_told_at_once(new_tower, spec):
     with pytest.raises(ConflictError) as error:
         check_conflicts(pair, state, "module.")
     assert str(error.value).count("`E` is one parameter") == 2
+
+
+def test_a_loader_hands_over_the_modules_own_parameters_each_once() -> None:
+    """As torch's `set_model_state_dict(…, broadcast_from_rank0=True)` does, which writes into them before."""
+    model = nn.ModuleDict({"a": nn.Linear(2, 2, bias=False), "b": nn.Linear(2, 2, bias=False)})
+    tie(model, {"share": [{"tie": ["a.weight", "b.weight"]}]})
+    model.load_state_dict({"a.weight": model["a"].weight})
+    model.load_state_dict({"b.weight": model["a"].weight})
+    verify(model)

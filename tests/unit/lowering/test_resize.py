@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch import nn
 
-from lightning_tying.api import get_plan, make_plan, resize_vocabulary, tie, verify
+from lightning_tying.api import get_plan, make_plan, tie, verify
 from lightning_tying.errors import ApplyError
+from lightning_tying.lowering.edits.resize import resize_vocabulary
 
 
 class Words(nn.Module):
@@ -199,7 +200,7 @@ def test_an_optimizer_that_holds_the_parameters():
     model = Words()
     tie(model, TIED)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    with pytest.raises(ApplyError, match="came after SGD, which holds parameters"):
+    with pytest.raises(ApplyError, match="came after the optimizer SGD, which holds parameters"):
         resize_vocabulary(model, "E", 16)
     assert shapes(model)["embed.weight"] == (12, 8)
     del optimizer

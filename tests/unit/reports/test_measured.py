@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from lightning_tying.api import make_plan, report_savings, tie
-from lightning_tying.reports.measured import measure_savings
+from lightning_tying.reports.reckoning.measured import measure_savings
 
 SPEC = {"share": ["{i:0|1|2}.weight = W", "{i:0|1|2}.bias = b"], "parameters": {"b": {"frozen": True}}}
 

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from lightning_tying.api import discover, make_plan, report_savings, tie
-from lightning_tying.reports.measured import measure_savings
+from lightning_tying.reports.reckoning.measured import measure_savings
 
 SPEC = """
 share:

@@ -50,21 +50,21 @@ def test_a_line_is_json_without_nan_and_reads_back():
     assert math.isnan(again.snr) and json.loads(line)["snr"] is None
 
 
-def test_cosines_read_back_to_four_digits():
+def test_cosines_read_back_to_six_digits():
     gradients = torch.randn(5, 9, generator=torch.Generator().manual_seed(0))
     gradients[3] = 0
     written = record(0, "W", gradients)
     again = Record.from_json(written.to_json())
     assert written.cosines is not None and again.cosines is not None
     for row, wanted in zip(again.cosines, written.cosines, strict=True):
-        assert row == pytest.approx(wanted, abs=5.1e-5, nan_ok=True)
+        assert row == pytest.approx(wanted, abs=5.1e-7, nan_ok=True)
     assert again.conflict == pytest.approx(written.conflict)
     one_use = record(0, "W", gradients[:1])
-    assert Record.from_json(one_use.to_json()).cosines == one_use.cosines == ((1.0,),)
+    assert Record.from_json(one_use.to_json()).cosines == ((1.0,),)
 
 
 def test_a_line_of_many_uses_stays_short():
-    assert len(record(0, "W", torch.randn(48, 9)).to_json()) < 48 * 47 / 2 * 8 + 48 * 60
+    assert len(record(0, "W", torch.randn(48, 9)).to_json()) < 48 * 47 / 2 * 10 + 48 * 60
 
 
 def test_a_record_that_is_not_finite_names_the_first_use():

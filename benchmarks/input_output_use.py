@@ -1,0 +1,131 @@
+"""Which use of a tied embedding trains it? Shares of the input and the output use in a language model, by seed."""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Trainer, seed_everything
+
+from benchmarks.measure import write_result
+from lightning_tying.callbacks.gradient_stability import GradientStability
+from lightning_tying.data import Catalogs
+from lightning_tying.models import DecoderLM
+from lightning_tying.reports.stability.history import read_history
+from lightning_tying.reports.stability.record import Record
+from lightning_tying.tasks import LanguageModeling
+
+OUTPUT = "head.weight"
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is trained; the small one shows that it runs."""
+
+    dim: int = 128
+    depth: int = 4
+    vocabulary: int = 8000
+    length: int = 128
+    batch: int = 8
+    steps: int = 300
+    every: int = 10
+    seeds: tuple[int, ...] = (0, 1, 2)
+    languages: tuple[str, ...] | str = "core"
+    scales: tuple[float, ...] = (0.25, 1.0, 4.0, 16.0)
+
+
+SMALL = Size(
+    dim=32, depth=2, vocabulary=1000, length=32, batch=4, steps=12, every=4, seeds=(0,), languages=("en", "de")
+)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one run showed: the output use's mean share, early and late; coherence; bits per byte of the test."""
+
+    early: float
+    late: float
+    kappa: float
+    bits: float
+
+
+def train(size: Size, scale: float, seed: int) -> Outcome:
+    """Train one model, the gradient of the embedding's input use multiplied by `scale`."""
+    seed_everything(seed, verbose=False)
+    sharing: dict[str, Any] = {
+        "version": 1,
+        "share": ["head.weight = E", {"sites": "embed.weight", "equals": "E", "grad": {"scale": scale}}],
+    }
+    network = partial(DecoderLM, size.vocabulary, dim=size.dim, depth=size.depth, heads=4)
+    optimizer: Any = partial(torch.optim.AdamW, lr=2e-3)
+    module = LanguageModeling(network, sharing, optimizer=optimizer)
+    languages = size.languages if isinstance(size.languages, str) else list(size.languages)
+    data = Catalogs(
+        languages=languages, length=size.length, batch_size=size.batch, vocabulary_size=size.vocabulary, seed=seed
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = Trainer(
+            accelerator="cpu",
+            max_steps=size.steps,
+            limit_val_batches=0,
+            gradient_clip_val=1.0,
+            logger=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            enable_checkpointing=False,
+            default_root_dir=folder,
+            callbacks=[GradientStability(size.every, "E", pairs="exact", report=False)],
+        )
+        trainer.fit(module, data)
+        (tested,) = trainer.test(module, data, verbose=False)
+        records = read_history(Path(folder) / "stability.jsonl").records
+    third = max(1, len(records) // 3)
+    kappa = statistics.fmean(record.kappa for record in records)
+    return Outcome(_share(records[:third]), _share(records[-third:]), kappa, tested["test/bits_per_byte"])
+
+
+def _share(records: Sequence[Record]) -> float:
+    """Mean share of the output use."""
+    places = [next(number for number, use in enumerate(each.uses) if use.endswith(OUTPUT)) for each in records]
+    return statistics.fmean(each.shares[place] for each, place in zip(records, places, strict=True))
+
+
+def _tell(values: Sequence[float], digits: int) -> str:
+    return f"{statistics.fmean(values):.{digits}f} ({min(values):.{digits}f} … {max(values):.{digits}f})"
+
+
+def main(size: Size | None = None) -> None:
+    size = size or Size()
+    lines: list[str] = []
+    for scale in size.scales:
+        found = [train(size, scale, seed) for seed in size.seeds]
+        columns = [
+            _tell([100 * each.early for each in found], 1),
+            _tell([100 * each.late for each in found], 1),
+            _tell([each.kappa for each in found], 3),
+            _tell([each.bits for each in found], 3),
+        ]
+        lines.append(f"| {scale:g} | {' | '.join(columns)} |")
+    write_result(
+        "input-output-use",
+        "Which use trains a tied embedding?",
+        f"Decoder of {size.depth} layers, width {size.dim}, {size.vocabulary} rows, head tied to the embedding; "
+        f"Django's catalogues, {size.steps} steps of {size.batch} × {size.length} tokens, AdamW 2e-3, clipped at 1. "
+        f"{len(size.seeds)} seeds: mean (lowest … highest). A share is a use's norm over the sum of the norms, "
+        f"measured every {size.every} steps; `scale` multiplies the input use's gradient (`grad: {{scale: …}}`).\n\n"
+        "| scale | output's share, first third (%) | last third (%) | coherence κ | test bits per byte |\n"
+        "|---|---|---|---|---|\n" + "\n".join(lines) + "\n\n"
+        "At scale 1 the output use has most of the gradient where its share is above 50 %; a larger scale of the input "
+        "use lowers that share.",
+    )
+
+
+if __name__ == "__main__":
+    main(SMALL if "--small" in sys.argv else None)
