@@ -134,7 +134,7 @@ def known_keys(command: str) -> list[str]:
 
     trainer = [f"trainer.{name}" for name in inspect.signature(Trainer).parameters]
     own = ["config", "seed_everything", "model", "data", "trainer", "sharing", "let", "init_from"]
-    own += ["on_conflict", "parameter_savings"]
+    own += ["on_conflict", "units", "tensor_parallel", "parameter_savings"]
     method = [name for name in inspect.signature(getattr(Trainer, command)).parameters if name != "self"]
     skipped = {"model", "datamodule", "dataloaders", "train_dataloaders", "val_dataloaders"}
     return [*own, *(name for name in method if name not in skipped), *trainer]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import pickle
 from pathlib import Path
 
 import pytest
 import torch
+from torch.distributed.checkpoint.metadata import Metadata
 
 from lightning_tying.callbacks.run_checkpoint import MID_STEP
 from lightning_tying.commands.checkpoint_file import WRITTEN_BY_LIGHTNING, check_checkpoint
@@ -66,7 +68,10 @@ def test_a_folder_counts_when_it_is_whole(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="a folder without a whole checkpoint"):
         check_checkpoint(folder)
     write(folder / "meta.pt", 10)
-    (folder / ".metadata").write_bytes(b"")
+    with pytest.raises(ConfigError, match="was not written by torch"):
+        (folder / ".metadata").write_bytes(b"")
+        find_newest([tmp_path])
+    (folder / ".metadata").write_bytes(pickle.dumps(Metadata({})))
     assert find_newest([tmp_path]) == folder
 
 
