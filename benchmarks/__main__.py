@@ -17,6 +17,12 @@ BENCHMARKS = (
     "savings_startup",
     "stability",
     "input_output_use",
+    "uses",
+    "vocabulary_training",
+    "uniting",
+    "united_rows",
+    "encoding",
+    "share_then_unshare",
 )
 
 

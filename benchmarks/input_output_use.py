@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch import Trainer, seed_everything
+from lightning.pytorch import seed_everything
 
 from benchmarks.measure import write_result
+from benchmarks.sharing_decoder import DecoderSize, make_decoder, make_trainer
 from lightning_tying.callbacks.gradient_stability import GradientStability
 from lightning_tying.data import Catalogs
-from lightning_tying.models import DecoderLM
 from lightning_tying.reports.stability.history import read_history
 from lightning_tying.reports.stability.record import Record
 from lightning_tying.tasks import LanguageModeling
@@ -25,15 +25,14 @@ from lightning_tying.tasks import LanguageModeling
 OUTPUT = "head.weight"
 
 
+DECODER = DecoderSize(dim=128, depth=4, vocabulary=8000, rows=8, length=128)
+
+
 @dataclass(frozen=True)
 class Size:
     """How much is trained; the small one shows that it runs."""
 
-    dim: int = 128
-    depth: int = 4
-    vocabulary: int = 8000
-    length: int = 128
-    batch: int = 8
+    decoder: DecoderSize = DECODER
     steps: int = 300
     every: int = 10
     seeds: tuple[int, ...] = (0, 1, 2)
@@ -41,9 +40,7 @@ class Size:
     scales: tuple[float, ...] = (0.25, 1.0, 4.0, 16.0)
 
 
-SMALL = Size(
-    dim=32, depth=2, vocabulary=1000, length=32, batch=4, steps=12, every=4, seeds=(0,), languages=("en", "de")
-)
+SMALL = Size(DecoderSize(32, 2, 1000, rows=4, length=32), steps=12, every=4, seeds=(0,), languages=("en", "de"))
 
 
 @dataclass(frozen=True)
@@ -63,26 +60,19 @@ def train(size: Size, scale: float, seed: int) -> Outcome:
         "version": 1,
         "share": ["head.weight = E", {"sites": "embed.weight", "equals": "E", "grad": {"scale": scale}}],
     }
-    network = partial(DecoderLM, size.vocabulary, dim=size.dim, depth=size.depth, heads=4)
     optimizer: Any = partial(torch.optim.AdamW, lr=2e-3)
-    module = LanguageModeling(network, sharing, optimizer=optimizer)
+    module = LanguageModeling(partial(make_decoder, size.decoder), sharing, optimizer=optimizer)
     languages = size.languages if isinstance(size.languages, str) else list(size.languages)
     data = Catalogs(
-        languages=languages, length=size.length, batch_size=size.batch, vocabulary_size=size.vocabulary, seed=seed
+        languages=languages,
+        length=size.decoder.length,
+        batch_size=size.decoder.rows,
+        vocabulary_size=size.decoder.vocabulary,
+        seed=seed,
     )
     with tempfile.TemporaryDirectory() as folder:
-        trainer = Trainer(
-            accelerator="cpu",
-            max_steps=size.steps,
-            limit_val_batches=0,
-            gradient_clip_val=1.0,
-            logger=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            enable_checkpointing=False,
-            default_root_dir=folder,
-            callbacks=[GradientStability(size.every, "E", pairs="exact", report=False)],
-        )
+        callback = GradientStability(size.every, "E", pairs="exact", report=False)
+        trainer = make_trainer(folder, size.steps, [callback], limit_val_batches=0, gradient_clip_val=1.0)
         trainer.fit(module, data)
         (tested,) = trainer.test(module, data, verbose=False)
         records = read_history(Path(folder) / "stability.jsonl").records
@@ -116,8 +106,7 @@ def main(size: Size | None = None) -> None:
     write_result(
         "input-output-use",
         "Which use trains a tied embedding?",
-        f"Decoder of {size.depth} layers, width {size.dim}, {size.vocabulary} rows, head tied to the embedding; "
-        f"Django's catalogues, {size.steps} steps of {size.batch} × {size.length} tokens, AdamW 2e-3, clipped at 1. "
+        f"{size.decoder} of Django's catalogues, {size.steps} steps, AdamW 2e-3, clipped at 1. "
         f"{len(size.seeds)} seeds: mean (lowest … highest). A share is a use's norm over the sum of the norms, "
         f"measured every {size.every} steps; `scale` multiplies the input use's gradient (`grad: {{scale: …}}`).\n\n"
         "| scale | output's share, first third (%) | last third (%) | coherence κ | test bits per byte |\n"

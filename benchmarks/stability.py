@@ -16,6 +16,7 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, IterableDataset
 
 from benchmarks.measure import Timing, ratio_by_round, time_in_turn, write_result
+from benchmarks.sharing_decoder import DecoderSize, make_decoder, make_trainer
 from lightning_tying import get_plan, tie
 from lightning_tying.callbacks.gradient_stability import GradientStability
 from lightning_tying.callbacks.parameter_savings import ParameterSavings
@@ -24,6 +25,7 @@ from lightning_tying.gradients.catch import catch_uses
 from lightning_tying.lowering.resolve import find_slots
 from lightning_tying.reports.stability.record import Pairs
 
+PAIRS: tuple[Pairs, ...] = ("none", "sketch", "exact")
 SPEC = """
 share:
   - tie: [embed.weight, head.weight]
@@ -31,21 +33,20 @@ share:
 """
 
 
+DECODER = DecoderSize(dim=256, depth=8, vocabulary=8000, rows=16, length=128)
+
+
 @dataclass(frozen=True)
 class Size:
     """How much is run; the small one shows that it runs."""
 
-    dim: int = 256
-    depth: int = 8
-    vocabulary: int = 8000
-    rows: int = 16
-    length: int = 128
+    decoder: DecoderSize = DECODER
     steps: int = 100
     rounds: int = 30
     fits: int = 5
 
 
-SMALL = Size(dim=32, depth=4, vocabulary=200, rows=4, length=32, steps=10, rounds=3, fits=2)
+SMALL = Size(DecoderSize(dim=32, depth=4, vocabulary=200, rows=4, length=32), steps=10, rounds=3, fits=2)
 
 
 # ruff: noqa: ARG002  # Lightning's hooks have the arguments that they have
@@ -54,12 +55,10 @@ SMALL = Size(dim=32, depth=4, vocabulary=200, rows=4, length=32, steps=10, round
 class Model(LightningModule):
     """The default Transformer: a decoder of two blocks in turn, head tied to the embedding; AdamW."""
 
-    def __init__(self, size: Size) -> None:
+    def __init__(self, size: DecoderSize) -> None:
         super().__init__()
-        from lightning_tying.models import DecoderLM
-
         torch.manual_seed(0)
-        self.network: nn.Module = DecoderLM(size.vocabulary, dim=size.dim, depth=size.depth, heads=4)
+        self.network: nn.Module = make_decoder(size)
         tie(self.network, SPEC)
 
     def training_step(self, batch: Tensor, batch_idx: int) -> Tensor:
@@ -70,7 +69,7 @@ class Model(LightningModule):
 
 
 class Tokens(IterableDataset[Tensor]):
-    def __init__(self, size: Size) -> None:
+    def __init__(self, size: DecoderSize) -> None:
         drawn = torch.Generator().manual_seed(1)
         self.batch = torch.randint(0, size.vocabulary, (size.rows, size.length + 1), generator=drawn)
 
@@ -87,17 +86,8 @@ def find_loss(network: nn.Module, batch: Tensor) -> Tensor:
 def time_run(size: Size, callbacks: list[Any]) -> float:
     """Seconds from the first batch to the last one of a fit: what comes before is not throughput."""
     with tempfile.TemporaryDirectory() as folder:
-        trainer = Trainer(
-            accelerator="cpu",
-            max_steps=size.steps,
-            logger=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            enable_checkpointing=False,
-            default_root_dir=folder,
-            callbacks=[clock := Clock(), *callbacks],
-        )
-        trainer.fit(Model(size), DataLoader(Tokens(size), batch_size=None))
+        trainer = make_trainer(folder, size.steps, [clock := Clock(), *callbacks])
+        trainer.fit(Model(size.decoder), DataLoader(Tokens(size.decoder), batch_size=None))
     return clock.end - clock.start
 
 
@@ -128,7 +118,7 @@ def compare_runs(size: Size) -> dict[str, Timing]:
 class Steps:
     """One step of one kind, on one model."""
 
-    def __init__(self, size: Size) -> None:
+    def __init__(self, size: DecoderSize) -> None:
         self.module = Model(size)
         self.optimizer = torch.optim.AdamW(self.module.parameters(), lr=1e-3)
         self.batch = next(iter(Tokens(size)))
@@ -167,7 +157,7 @@ class Steps:
         self.optimizer.step()
 
 
-def count_extra(size: Size, pairs: Pairs) -> int:
+def count_extra(size: DecoderSize, pairs: Pairs) -> int:
     """Bytes that the sink holds when the backward pass has ended, by what it keeps."""
     steps = Steps(size)
     sink = make_sink(pairs)
@@ -186,7 +176,7 @@ def _list_tensors(content: Any) -> list[Tensor]:
 
 def main(size: Size = Size()) -> None:
     runs = compare_runs(size)
-    steps = Steps(size)
+    steps = Steps(size.decoder)
     timings = time_in_turn(
         {
             "plain": steps.plain,
@@ -203,8 +193,9 @@ def main(size: Size = Size()) -> None:
         for name, timing in timings.items()
     ]
     memory = [
-        f"| {pairs} | {count_extra(size, pairs) / 2**20:.2f} MiB | {count_extra(size, pairs) / largest:.2f} |"
-        for pairs in ("none", "sketch", "exact")
+        f"| {pairs} | {held / 2**20:.2f} MiB | {held / largest:.2f} |"
+        for pairs in PAIRS
+        for held in [count_extra(size.decoder, pairs)]
     ]
     throughput = ratio_by_round(runs["without"], runs["with both callbacks"])
     low, high = throughput.spread
@@ -212,9 +203,7 @@ def main(size: Size = Size()) -> None:
     write_result(
         "stability",
         "What measuring the uses of shared parameters costs",
-        f"Decoder of {size.depth} layers, width {size.dim}, cycle over two blocks, head tied to the embedding "
-        f"({size.vocabulary} rows), {len(steps.groups)} sharing groups of up to {uses} uses; "
-        f"{size.rows} × {size.length} tokens, AdamW.\n\n"
+        f"{size.decoder}, AdamW; cycle over two blocks: {len(steps.groups)} sharing groups of up to {uses} uses.\n\n"
         f"Throughput of {size.steps} steps with both callbacks at their defaults, over that without: "
         f"**{throughput.median:.3f}** (quartiles {low:.3f} … {high:.3f}; {size.fits} pairs of fits in turn).\n\n"
         "| step | time | over a plain one |\n|---|---|---|\n" + "\n".join(lines) + "\n\n"

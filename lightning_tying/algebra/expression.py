@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple, TypeAlias, Union, final
 
+from lightning_tying.algebra.maps.member_paths import split_member
+
 Shape: TypeAlias = tuple[int, ...]
 
 
@@ -35,6 +37,7 @@ class FileMap:
         shape: of the map: one entry for each cell, or row, of the value.
         count: how many values the map can name: the file's `rows`, else its largest entry + 1.
         content: the entries as little-endian int64 in row-major order.
+        digest: of the tokenizer whose ids a member of a row map numbers; empty where the file does not say.
     """
 
     path: str
@@ -42,6 +45,12 @@ class FileMap:
     shape: Shape
     count: int
     content: bytes
+    digest: str = ""
+
+    @property
+    def member(self) -> str | None:
+        """The member of a row-map file, `de` of `rows.safetensors#de`; None for a file that is one map."""
+        return split_member(self.path)[1]
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,8 @@ usage: lightning-tying examples DIR
 Copies the shipped configs to DIR: sharing/ (specs) and train/ (run configs). A file that is there already is
 never written over."""
 
+SHIPPED = (".yaml", ".json", ".safetensors")
+
 
 def examples(words: list[str]) -> int:
     """Copy the configs, all or nothing.
@@ -30,7 +32,7 @@ def examples(words: list[str]) -> int:
     if len(words) != 1 or words[0].startswith("-"):
         raise ConfigError("Give one folder: lightning-tying examples DIR")
     target, source = Path(words[0]), find_configs()
-    files = sorted(file.relative_to(source) for file in source.rglob("*") if file.suffix in (".yaml", ".json"))
+    files = sorted(file.relative_to(source) for file in source.rglob("*") if file.suffix in SHIPPED)
     there = [str(target / file) for file in files if (target / file).exists()]
     if there:
         raise ConfigError(f"{there[0]} is there already; nothing was copied. Give another folder.")

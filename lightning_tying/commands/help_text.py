@@ -18,6 +18,8 @@ commands
                                   lightning-tying report runs/RUN [--format html|text|json]
   checkpoint look into checkpoints, and rewrite them: inspect, migrate, consolidate, export, import:
                                   lightning-tying checkpoint inspect runs/RUN/best.ckpt
+  vocab      vocabularies of many languages: train, unite, extend, trim, report, diff:
+                                  lightning-tying vocab unite es.json pt.json --output DIR
   examples   copy the shipped configs to a folder of yours:
                                   lightning-tying examples DIR
 

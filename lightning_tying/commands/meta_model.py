@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 import torch
+from jsonargparse import Namespace
 from lightning.pytorch import LightningModule
 from typing_extensions import override
 
@@ -21,9 +22,16 @@ CLIT = TypeVar("CLIT", bound="ModelOnlyCLI")
 
 
 class ModelOnlyCLI(TyingCLI):
-    """Parses like `fit` and makes the model alone, on the meta device; no data, no trainer, no run."""
+    """Parses like `fit` and makes the model alone, on the meta device; no data, no trainer, no run.
+
+    Attributes:
+        data_options: the `data` section, of which nothing is made.
+        trainer_options: the `trainer` section, of which nothing is made either.
+    """
 
     device = "meta"
+    data_options: Namespace | None = None
+    trainer_options: Namespace | None = None
 
     def __init__(self, args: list[str]) -> None:
         super().__init__(args=args, seed_everything_default=False)
@@ -42,6 +50,8 @@ class ModelOnlyCLI(TyingCLI):
     def before_instantiate_classes(self) -> None:
         """Leave out what would read files or take memory."""
         super().before_instantiate_classes()
+        self.data_options = self.options.get("data")
+        self.trainer_options = self.options.get("trainer")
         for name in ("data", "trainer"):
             self.options[name] = None
         self._leave_out_weights()

@@ -11,8 +11,10 @@ from lightning.pytorch import LightningModule
 from lightning_tying.api import report_distances, report_savings
 from lightning_tying.callbacks.parameter_savings import find_plan
 from lightning_tying.commands.explain_plan import explain_plan
-from lightning_tying.commands.meta_model import make_meta_model, make_real_model
+from lightning_tying.commands.forecast_run import forecast_run
+from lightning_tying.commands.meta_model import ModelOnlyCLI, RealModelCLI, make_model
 from lightning_tying.commands.options import take_flag, take_option
+from lightning_tying.commands.planned_vocabularies import check_planned_vocabularies
 from lightning_tying.commands.strategy_words import take_facts
 from lightning_tying.errors import ConfigError
 from lightning_tying.graph.ir import Format
@@ -20,6 +22,7 @@ from lightning_tying.lowering.initial.distances import InitialReport
 from lightning_tying.lowering.plan import Plan
 from lightning_tying.lowering.state import find_tied
 from lightning_tying.parallel.plan_run import plan_run
+from lightning_tying.reports.reckoning.run_savings import RunSavings
 from lightning_tying.tasks.watch.parallelize import find_graph, find_root
 
 FORMATS: tuple[str, ...] = get_args(Format)
@@ -27,8 +30,9 @@ USAGE = """\
 usage: lightning-tying plan --config RUN.yaml [--format text|json|mermaid|dot|html] [--explain]
                             [--values] [--strategy NAME] [--let NAME=VALUE …] [--KEY VALUE …]
 
-Shows what the sharing spec of a run config means: the shared parameters, who reads them, what is saved. The model is
-built on the meta device: nothing is allocated, and no data is read.
+Shows what the sharing spec of a run config means: the shared parameters, who reads them, and what the run saves, with
+its optimizer, strategy and precision, as ParameterSavings says when it starts. The model is built on the meta device:
+nothing is allocated, and no data is read.
 
   --config FILE      a run config; several are read one after the other
   --sharing FILE     another sharing spec than the config's, or one for a LightningModule of your own
@@ -49,7 +53,7 @@ def plan(words: list[str]) -> int:
 
     Raises:
         ConfigError: the config is wrong, or has no sharing.
-        SpecError: the sharing spec is wrong, or does not fit the model.
+        SpecError: the sharing spec is wrong, or does not fit the model or the vocabularies of its data.
         ApplyError: the strategy would part what the spec ties, or written units do not fit.
     """
     if not words or words in (["-h"], ["--help"]):
@@ -59,15 +63,18 @@ def plan(words: list[str]) -> int:
     words, chosen = take_option(words, "--format", FORMATS)
     words, explain = take_flag(words, "--explain")
     words, values = take_flag(words, "--values")
-    make = make_real_model if values else make_meta_model
-    model = make(words, more=("format", "explain", "values", "strategy", "devices", "units"))
+    kind = RealModelCLI if values else ModelOnlyCLI
+    made = make_model(kind, words, ("format", "explain", "values", "strategy", "devices", "units"))
+    model = made.model
     found = require_plan(model)
+    check_planned_vocabularies(model, made.data_options)
     if facts is not None:
         tied = next(root for _, root, _ in find_tied(model))
         root = find_root(model, tied)
         found = replace(found, sharding=plan_run(find_graph(root), root, facts, units))
     report = next(report_distances(root) for _, root, _ in find_tied(model)) if values else None
-    print(render(found, cast("Format", chosen or "text"), explain=explain, report=report))
+    run = forecast_run(model, made.trainer_options, facts)
+    print(render(found, cast("Format", chosen or "text"), explain=explain, report=report, run=run))
     return 0
 
 
@@ -83,10 +90,19 @@ def require_plan(model: LightningModule) -> Plan:
     return found
 
 
-def render(found: Plan, chosen: Format, *, explain: bool, report: InitialReport | None = None) -> str:
-    """The plan in one of the formats, pictures without the report of initial values."""
+def render(
+    found: Plan,
+    chosen: Format,
+    *,
+    explain: bool,
+    report: InitialReport | None = None,
+    run: RunSavings | None = None,
+) -> str:
+    """The plan in one of the formats, pictures alone without what a run saves and the report of initial values."""
     if chosen == "json":
         content = {**found.to_dict(), "savings": report_savings(found).to_dict()}
+        if run is not None:
+            content["run"] = run.to_dict()
         if found.sharding is not None:
             content["sharding"] = found.sharding.to_dict()
         if report is not None:
@@ -95,5 +111,5 @@ def render(found: Plan, chosen: Format, *, explain: bool, report: InitialReport 
     if chosen != "text":
         return found.graph.render(chosen)
     more = [str(part) for part in (found.sharding, report) if part is not None]
-    parts = [found.graph.render("text"), str(report_savings(found)), *more]
+    parts = [found.graph.render("text"), str(run or report_savings(found)), *more]
     return "\n\n".join([*parts, explain_plan(found)] if explain else parts)

@@ -9,8 +9,8 @@ from typing import Any, cast
 
 from lightning_tying.commands.options import take_option, take_value
 from lightning_tying.errors import ConfigError
+from lightning_tying.reports.page import write_page
 from lightning_tying.reports.stability.history import FILE_NAME, History, read_history
-from lightning_tying.reports.stability.page import write_page
 
 FORMATS = ("html", "text", "json")
 PAGE = "stability.html"

@@ -27,6 +27,20 @@ _WORDS: dict[str, StrategyKind] = {
 }
 
 
+_CLASSES: dict[str, StrategyKind] = {
+    "SingleDeviceStrategy": "single",
+    "DDPStrategy": "ddp",
+    "ModelParallelStrategy": "fsdp2",
+    "FSDPStrategy": "fsdp1",
+    "DeepSpeedStrategy": "deepspeed",
+}
+
+
+def find_word(word: str) -> StrategyKind | None:
+    """The kind of a strategy by Lightning's word for it or the name of its class; None where that is not known."""
+    return _CLASSES.get(word) or _WORDS.get(word)
+
+
 def take_facts(words: list[str]) -> tuple[list[str], RunFacts | None, str | None]:
     """Take `--strategy`, `--devices`, `--tensor_parallel_size`, `--precision` and `--units` out of the words.
 

@@ -25,13 +25,14 @@ from lightning_tying.commands.run_defaults import (
     find_run_folder,
 )
 from lightning_tying.errors import ConfigError
+from lightning_tying.graph.map_files_of_graph import find_maps
 from lightning_tying.lowering.state import find_tied
 from lightning_tying.lowering.state_dicts.conflicts import ConflictPolicy
 from lightning_tying.parallel.tensor.styles import ATTRIBUTE
 from lightning_tying.tasks.build import check_vocab_size, link_vocabulary, restore_vocab_size
-from lightning_tying.tasks.kept_maps import find_maps
 from lightning_tying.tasks.sharing_source import SharingSource
 from lightning_tying.tasks.tie_any import tie_any
+from lightning_tying.tasks.watch.check_vocabularies import ATTRIBUTE as VOCABULARY_SITES
 from lightning_tying.tasks.watch.parallelize import set_units
 
 
@@ -101,6 +102,12 @@ class TyingCLI(LightningCLI):
             help="Module patterns and their styles, for a network without a plan for tensor parallel.",
         )
         parser.add_argument(
+            "--vocabulary_sites",
+            type=dict[str, str] | None,
+            default=None,
+            help="Which vocabulary numbers the rows of which sites: patterns and the names of vocabularies.",
+        )
+        parser.add_argument(
             "--units", type=str | None, default=None, help="A file of the units that FSDP2 gathers together."
         )
         parser.add_argument(
@@ -161,6 +168,8 @@ class TyingCLI(LightningCLI):
         """Load and tie a module that has no such arguments, eager or lazy."""
         if self.options.get("tensor_parallel") is not None:
             setattr(self.model, ATTRIBUTE, self.options["tensor_parallel"])
+        if self.options.get("vocabulary_sites") is not None:
+            setattr(self.model, VOCABULARY_SITES, self.options["vocabulary_sites"])
         weights, sharing = self.options.get("init_from"), self.options.get("sharing")
         policy = cast(ConflictPolicy, self.options.get("on_conflict") or "error")
         if weights is not None or sharing is not None or policy != "error":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -11,9 +10,12 @@ from typing import Any, final
 
 from lightning_tying.data.corpus import CONTEXT_END
 from lightning_tying.data.languages import is_language_code, to_bcp47
+from lightning_tying.data.walk import walk
 from lightning_tying.errors import ConfigError
 
 INSTALL = "pip install 'lightning-tying[examples]'"
+_LARGE = {"kolibri": "kolibri", "hass_frontend": "home-assistant-frontend==20250109.2"}  # module → requirement
+_MODULES = {"home-assistant-frontend": "hass_frontend"}
 
 
 @final
@@ -40,19 +42,26 @@ class Entry:
 def find_package(name: str) -> Path:
     """The folder of an installed package, which is not imported.
 
+    Args:
+        name: a package, as one imports it; `home-assistant-frontend` may be called so.
+
     Raises:
         ConfigError: no such package is installed.
     """
+    name = _MODULES.get(name, name)
     try:
         spec = find_spec(name)
     except (ImportError, ValueError):
         spec = None
     if spec is None or not spec.submodule_search_locations:
-        raise ConfigError(
-            f"data.package: the package {name!r} is not installed. "
-            f"The package of the examples (django) comes with {INSTALL}; data.folder takes any folder of catalogues."
-        )
+        raise ConfigError(f"data.package: the package {name!r} is not installed. {_how_to_get(name)}")
     return Path(next(iter(spec.submodule_search_locations)))
+
+
+def _how_to_get(name: str) -> str:
+    if name in _LARGE:
+        return f"It is large, needs nothing else to be read, and comes with: pip install --no-deps {_LARGE[name]}"
+    return f"The package of the examples (django) comes with {INSTALL}; data.folder takes any folder of catalogues."
 
 
 def find_catalogs(folder: Path) -> list[Catalog]:
@@ -63,7 +72,7 @@ def find_catalogs(folder: Path) -> list[Catalog]:
     """
     compiled: dict[tuple[str, Path], Path] = {}
     source: dict[tuple[str, Path], Path] = {}
-    for path in _walk(folder):
+    for path in walk(folder):
         code = path.parent.parent.name if path.parent.name == "LC_MESSAGES" else path.stem
         if path.suffix in {".mo", ".po"} and is_language_code(code):
             (compiled if path.suffix == ".mo" else source)[code, path.with_suffix("")] = path
@@ -153,12 +162,3 @@ def _import_polib() -> Any:
     except ImportError as error:
         raise ConfigError(f"Catalogues are read with the package polib, which is not installed: {INSTALL}") from error
     return polib
-
-
-def _walk(folder: Path) -> Iterator[Path]:
-    def refuse(error: OSError) -> None:
-        raise ConfigError(f"data.folder: {error.filename} cannot be read: {error.strerror}.") from error
-
-    for place, folders, files in os.walk(folder, onerror=refuse):
-        folders.sort()
-        yield from (Path(place, name) for name in sorted(files))

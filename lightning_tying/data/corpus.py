@@ -92,6 +92,17 @@ def split_messages(messages: Messages, unique: bool) -> Corpus:
     return Corpus(splits)
 
 
+def align(messages: Messages) -> dict[str, dict[str, str]]:
+    """The messages whose key every language has, in the order of the first one's.
+
+    Args:
+        messages: language → key → text.
+    """
+    first = list(messages)[:1]
+    keys = [key for language in first for key in messages[language] if all(key in texts for texts in messages.values())]
+    return {language: {key: texts[key] for key in keys} for language, texts in messages.items()}
+
+
 def _drop_repeats(texts: Mapping[str, str]) -> dict[str, str]:
     first: dict[str, str] = {}
     for key, text in texts.items():

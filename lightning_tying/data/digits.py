@@ -5,14 +5,13 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any, final
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from typing_extensions import override
 
 from lightning_tying.data.catalog_files import INSTALL
-from lightning_tying.data.corpus import SPLITS, Split
+from lightning_tying.data.class_split import split_classes
+from lightning_tying.data.corpus import Split
 from lightning_tying.data.row_data import RowData
 from lightning_tying.data.row_source import TensorRows
 from lightning_tying.errors import ConfigError
@@ -44,8 +43,8 @@ class Digits(RowData):
     def rows(self, split: Split) -> TensorRows:
         if not self._rows:
             images, labels = _load_digits()
-            places = _split_classes(labels.numpy())
-            self._rows = {name: TensorRows(images[index], labels[index]) for name, index in places.items()}
+            places = split_classes(labels.numpy(), _SHARES).items()
+            self._rows = {name: TensorRows(images[index], labels[index]) for name, index in places}
         return self._rows[split]
 
     @override
@@ -62,15 +61,3 @@ def _load_digits() -> tuple[Tensor, Tensor]:
     data = datasets.load_digits()
     images = torch.as_tensor(data.images, dtype=torch.float32).unsqueeze(1) / 16
     return images, torch.as_tensor(data.target, dtype=torch.int64)
-
-
-def _split_classes(labels: NDArray[np.int64]) -> dict[Split, Tensor]:
-    """The rows of each split; each class is shuffled by itself, so that all splits have its share."""
-    parts: dict[Split, list[NDArray[np.int64]]] = {split: [] for split in SPLITS}
-    for label in range(10):
-        members = np.flatnonzero(labels == label)
-        shuffled = np.random.default_rng(label).permutation(members)
-        cuts = [int(len(members) * share) for share in _SHARES]
-        for split, part in zip(SPLITS, np.split(shuffled, cuts), strict=True):
-            parts[split].append(part)
-    return {split: torch.as_tensor(np.sort(np.concatenate(part))) for split, part in parts.items()}

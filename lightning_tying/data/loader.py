@@ -11,21 +11,22 @@ from typing import Any, final
 
 import numpy as np
 
+from lightning_tying.data.epoch_batches import EpochBatches, EvenBatches
 from lightning_tying.data.order import EpochOrder, Rows
 from lightning_tying.data.row_source import Batch, RowSource
 
 
 @final
 class TrainLoader:
-    """Endless epochs of shuffled batches; global batch k of an epoch is rows k·B·W … (k+1)·B·W of its order.
+    """Endless epochs of shuffled batches; each process takes its part of every global batch.
 
-    Rows that do not fill a global batch are left out of their epoch. The order does not depend on the number of
-    processes: W processes with batches of B rows see what one process with batches of B·W sees.
+    The order does not depend on the number of processes: W processes with batches of B rows see what one process with
+    batches of B·W sees.
 
     Args:
         rows: what makes a batch of row numbers.
-        order: the rows of each epoch.
-        batch_size: rows a process and batch, B.
+        order: the rows of each epoch; or its global batches, where they are not of one size.
+        batch_size: the most rows a process and batch, B; where `order` are batches, they decide.
         rank: the number of this process.
         world_size: the number of processes, W.
         fixed: take the order of epoch 0 in every epoch (to overfit a few batches).
@@ -34,7 +35,7 @@ class TrainLoader:
     def __init__(
         self,
         rows: RowSource,
-        order: EpochOrder,
+        order: EpochOrder | EpochBatches,
         batch_size: int,
         *,
         rank: int = 0,
@@ -42,9 +43,8 @@ class TrainLoader:
         fixed: bool = False,
     ) -> None:
         self._rows = rows
-        self._order = order
+        self._batches = EvenBatches(order, batch_size * world_size) if isinstance(order, EpochOrder) else order
         self._rank, self._world_size = rank, world_size
-        self._global_size = min(batch_size * world_size, order.size)
         self._fixed = fixed
         self._epoch, self._taken = 0, 0  # the rows already taken from this epoch, of all processes
         self._resumed = False
@@ -60,15 +60,13 @@ class TrainLoader:
         self._told = epoch
 
     def __len__(self) -> int:
-        return self._order.size // self._global_size
+        return self._batches.count
 
     def __iter__(self) -> Iterator[Batch]:
         # a generator: Lightning makes the iterator before it restores a position and before it tells the epoch
         self._begin_pass()
-        order = self._order.rows(0 if self._fixed else self._epoch)
-        while self._taken + self._global_size <= self._order.size:
-            global_batch = order[self._taken : self._taken + self._global_size]
-            self._taken += self._global_size
+        for global_batch in self._batches.after(self._order_of(self._epoch), self._taken):
+            self._taken += len(global_batch)
             yield self._rows.batch(share(global_batch, self._rank, self._world_size))
 
     def state_dict(self) -> dict[str, int]:
@@ -81,12 +79,15 @@ class TrainLoader:
         self._resumed = True
 
     def _begin_pass(self) -> None:
-        ended = self._taken + self._global_size > self._order.size
+        ended = self._batches.has_ended(self._order_of(self._epoch), self._taken)
         if self._told is not None and self._told != self._epoch:
             self._epoch, self._taken = self._told, 0
         elif self._taken and (ended or not self._resumed):
             self._epoch, self._taken = self._epoch + 1, 0
         self._resumed = False
+
+    def _order_of(self, epoch: int) -> int:
+        return 0 if self._fixed else epoch
 
 
 @final

@@ -9,11 +9,13 @@ from lightning.pytorch import LightningDataModule
 from typing_extensions import override
 
 from lightning_tying.data.corpus import Split
+from lightning_tying.data.epoch_batches import EpochBatches, EvenBatches
 from lightning_tying.data.loader import EvalLoader, TrainLoader
 from lightning_tying.data.order import EpochOrder
 from lightning_tying.data.row_source import RowSource
 from lightning_tying.errors import ConfigError
-from lightning_tying.vocab import Sampling, SharedVocabulary
+from lightning_tying.vocab import Sampling
+from lightning_tying.vocab.vocabulary import Vocabulary
 
 
 class RowData(LightningDataModule, ABC):
@@ -37,7 +39,7 @@ class RowData(LightningDataModule, ABC):
         self.batch_size = batch_size
         self.sampling = sampling
         self.seed = seed
-        self.vocabulary: SharedVocabulary | None = None
+        self.vocabulary: Vocabulary | None = None
         self.languages: list[str] = []
         self.classes: list[str] = []
         self._loader: TrainLoader | None = None
@@ -51,12 +53,21 @@ class RowData(LightningDataModule, ABC):
             ConfigError: the data cannot be read, or the split is empty.
         """
 
+    def make_order(self, rows: RowSource, world_size: int) -> EpochBatches:
+        """What the training loader takes its batches from.
+
+        Args:
+            rows: the training rows.
+            world_size: the number of processes, which share a batch.
+        """
+        return EvenBatches(EpochOrder(rows.groups, self.sampling, self.seed), self.batch_size * world_size)
+
     @override
     def train_dataloader(self) -> TrainLoader:
         rows = self.rows("train")
-        order = EpochOrder(rows.groups, self.sampling, self.seed)
         overfit = float(getattr(self.trainer, "overfit_batches", 0.0)) > 0
         rank, world_size = self._process()
+        order = self.make_order(rows, world_size)
         loader = TrainLoader(rows, order, self.batch_size, rank=rank, world_size=world_size, fixed=overfit)
         if self._position is not None:
             loader.load_state_dict(self._position)

@@ -10,6 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lightning_tying.data.token_store import TokenStore
+
 Batch: TypeAlias = dict[str, Tensor | list[str]]
 
 
@@ -66,3 +68,33 @@ def gather(
     inside = steps < lengths[:, None]
     places = np.where(inside, starts[:, None] + steps, 0)
     return np.where(inside, tokens[places], pad_id).astype(np.int64)
+
+
+def gather_messages(
+    store: TokenStore, messages: NDArray[np.int64], length: int, pad_id: int, eos_id: int
+) -> NDArray[np.int64]:
+    """Whole messages, int64 [B, tokens of the longest], padded on the right.
+
+    Args:
+        store: the tokens.
+        messages: their numbers, int64 [at least 1].
+        length: the most tokens of a message; a longer one is cut, and ends with `eos_id` like any other.
+        pad_id: what fills the rest.
+        eos_id: what a message that is cut ends with.
+    """
+    starts = store.offsets[messages]
+    whole = store.offsets[messages + 1] - starts
+    lengths = np.minimum(whole, length)
+    tokens = gather(store.tokens, starts, lengths, int(lengths.max()), pad_id)
+    tokens[whole > length, length - 1 :] = eos_id
+    return tokens
+
+
+def group_bounds(counts: Sequence[int]) -> list[tuple[int, int]]:
+    """The first row and one past the last of groups that lie one after the other.
+
+    Args:
+        counts: rows of each group.
+    """
+    ends = np.cumsum(counts, dtype=np.int64).tolist()
+    return [(end - count, end) for end, count in zip(ends, counts, strict=True)]

@@ -10,17 +10,25 @@ from typing_extensions import override
 
 from lightning_tying.data.cache import cache_folder
 from lightning_tying.data.corpus import Corpus, Messages, Split, split_messages
+from lightning_tying.data.dictionary import load_dictionary
+from lightning_tying.data.epoch_batches import EpochBatches, LengthBatches
 from lightning_tying.data.loader import TrainLoader
 from lightning_tying.data.messages import clean_text
+from lightning_tying.data.order import EpochOrder
+from lightning_tying.data.pair_rows import PairRows
 from lightning_tying.data.row_data import RowData
 from lightning_tying.data.row_source import RowSource
 from lightning_tying.data.run_folder import save_in_run_folder
 from lightning_tying.data.text_options import TextOptions
-from lightning_tying.data.text_rows import LabelRows, PairRows, WindowRows
+from lightning_tying.data.text_rows import LabelRows, WindowRows
 from lightning_tying.data.token_store import TokenStore, make_token_store
+from lightning_tying.data.translation_pairs import Directions, directions_of
 from lightning_tying.data.vocabulary_choice import check_tags, choose_vocabulary
 from lightning_tying.errors import ConfigError
 from lightning_tying.vocab import SharedVocabulary
+from lightning_tying.vocab.dictionaries import Dictionary
+from lightning_tying.vocab.separate_vocabularies import SeparateVocabularies
+from lightning_tying.vocab.vocabulary import Vocabulary, read_vocabulary
 
 
 class TextData(RowData):
@@ -59,13 +67,15 @@ class TextData(RowData):
 
     @override
     def train_dataloader(self) -> TrainLoader:
-        """The loader; under a trainer, `tokenizer.json` goes into the run folder now.
+        """The loader; under a trainer, `tokenizer.json` (of several, `vocabulary.json`) goes into the run folder now.
 
         Not earlier: a checkpoint that is resumed brings its vocabulary after `setup`.
         """
         loader = super().train_dataloader()
         if self.trainer is not None and self.vocabulary is not None:
-            save_in_run_folder(self.trainer, "tokenizer.json", self.vocabulary.to_json())
+            # any program reads a tokenizer.json; several vocabularies in one file only this one
+            name = "tokenizer.json" if isinstance(self.vocabulary, SharedVocabulary) else "vocabulary.json"
+            save_in_run_folder(self.trainer, name, self.vocabulary.to_json())
         return loader
 
     @override
@@ -79,11 +89,36 @@ class TextData(RowData):
             )
         return rows
 
+    @override
+    def make_order(self, rows: RowSource, world_size: int) -> EpochBatches:
+        if not isinstance(rows, PairRows):
+            return super().make_order(rows, world_size)
+        order = EpochOrder(rows.groups, self.sampling, self.seed)
+        most = None if self.options.max_tokens is None else self.options.max_tokens * world_size
+        return LengthBatches(order, rows.widths, self.batch_size * world_size, max_tokens=most, seed=self.seed)
+
     def split_text(self, split: Split) -> dict[str, list[str]]:
         """The texts of a split by language, as the model sees them (normalized, placeholders masked on request)."""
         return self._load_corpus().texts(split)
 
-    def use_vocabulary(self, vocabulary: SharedVocabulary | str) -> None:
+    def parallel_text(self, split: Split) -> dict[str, dict[str, str]]:
+        """The texts of a split by language and key; equal keys are translations of each other."""
+        messages = self._load_corpus().splits[split]
+        return {language: dict(texts) for language, texts in messages.items()}
+
+    def dictionary(self, name: str = "emoji") -> Dictionary:
+        """Words of the data's languages that mean the same.
+
+        Args:
+            name: "emoji", "babel", "induced" (from the aligned training messages), or the path of a .tsv file.
+
+        Raises:
+            ConfigError: a package or file is missing, or the file is wrong.
+        """
+        parallel = self.parallel_text("train")
+        return load_dictionary(name, self.languages, parallel)
+
+    def use_vocabulary(self, vocabulary: Vocabulary | str) -> None:
         """Encode with this vocabulary from now on; loaders that exist keep the old one.
 
         Args:
@@ -93,10 +128,10 @@ class TextData(RowData):
             ConfigError: it is no vocabulary, or has no tag for a language of the data.
         """
         if isinstance(vocabulary, str):
-            vocabulary = SharedVocabulary.from_json(vocabulary, where="The vocabulary of the checkpoint")
+            vocabulary = read_vocabulary(vocabulary, where="The vocabulary of the checkpoint")
         self._load_corpus()
         check_tags(vocabulary, self.languages, "The vocabulary of the checkpoint")
-        if vocabulary != self.vocabulary:
+        if self.vocabulary is None or vocabulary.digest != self.vocabulary.digest:
             self.vocabulary, self._store = vocabulary, None
 
     @override
@@ -124,7 +159,13 @@ class TextData(RowData):
                 "since their places are the labels."
             )
 
-    def _prepare(self) -> tuple[Corpus, SharedVocabulary, TokenStore]:
+    @property
+    def directions(self) -> Directions:
+        """Translation: (source, target) of every direction, in the order of the batches' groups."""
+        languages = self._load_corpus().languages
+        return directions_of(languages, self.options.asked_sources or languages, self.options.pivot)
+
+    def _prepare(self) -> tuple[Corpus, Vocabulary, TokenStore]:
         corpus = self._load_corpus()
         folder = cache_folder(self.options.cache_dir)
         if self.vocabulary is None:
@@ -146,6 +187,8 @@ class TextData(RowData):
             empty = [language for language, texts in corpus.splits["train"].items() if not texts]
             if self.options.languages in ("all", "core"):  # nobody named these
                 corpus, empty = corpus.without(empty), []
+            if self.options.separate:
+                _check_two(corpus.languages, self.options)
             if empty or not corpus.languages:
                 raise ConfigError(
                     f"data: there is no text to train on in {', '.join(empty) or 'any language'}; untranslated copies "
@@ -156,28 +199,34 @@ class TextData(RowData):
         return self._corpus
 
     def _make_rows(
-        self, split: Split, corpus: Corpus, vocabulary: SharedVocabulary, store: TokenStore
+        self, split: Split, corpus: Corpus, vocabulary: Vocabulary, store: TokenStore
     ) -> WindowRows | PairRows | LabelRows:
         length = self.options.length
         if self.options.task == "language_modeling":
             return WindowRows(store, split, self.languages, vocabulary, length)
         if self.options.task == "translation":
-            source = self.options.source
+            directions, languages = self.directions, self.languages
             return PairRows(
-                corpus,
-                store,
-                split,
-                languages=self.languages,
-                source=source,
-                vocabulary=vocabulary,
-                length=length,
+                corpus, store, split, languages=languages, directions=directions, vocabulary=vocabulary, length=length
             )
         return LabelRows(store, split, self.languages, vocabulary, length)
 
-    def _warn_of_unused_rows(self, vocabulary: SharedVocabulary) -> None:
+    def _warn_of_unused_rows(self, vocabulary: Vocabulary) -> None:
         asked = self.options.vocabulary_size
-        if vocabulary.size < asked:
-            rank_zero_warn(
-                f"The vocabulary has {vocabulary.size} rows of the {asked} of data.vocabulary_size: the corpus has "
-                f"no more pieces. A network with {asked} rows keeps {asked - vocabulary.size} that no text uses."
-            )
+        if isinstance(vocabulary, SeparateVocabularies) or vocabulary.size >= asked:
+            return
+        why = "the corpus has no more pieces" if isinstance(vocabulary, SharedVocabulary) else "members share the rest"
+        rank_zero_warn(
+            f"The vocabulary has {vocabulary.size} rows of the {asked} of data.vocabulary_size: {why}. A network with "
+            f"{asked} rows keeps {asked - vocabulary.size} that no text uses; set data.vocabulary_size: "
+            f"{vocabulary.size}."
+        )
+
+
+def _check_two(languages: list[str], options: TextOptions) -> None:
+    sources = options.asked_sources
+    if len(languages) != 2 or len(sources) != 1:
+        raise ConfigError(
+            "data.source_vocabulary_size: source and target have vocabularies of their own where data.source is one "
+            f"language and data.languages one other; they are {options.source} and {', '.join(languages)}."
+        )

@@ -7,12 +7,13 @@ from typing import final
 
 from typing_extensions import override
 
-from lightning_tying.data.catalogs import with_source
+from lightning_tying.data.catalogs import with_sources
 from lightning_tying.data.corpus import Messages
-from lightning_tying.data.languages import choose_languages, to_bcp47
+from lightning_tying.data.languages import choose_languages
+from lightning_tying.data.recipe import Recipe
 from lightning_tying.data.text_data import TextData
 from lightning_tying.data.text_folder import find_language_files, read_lines, read_table
-from lightning_tying.data.text_options import DEFAULT_SAMPLING, Task, TextOptions
+from lightning_tying.data.text_options import DEFAULT_RECIPE, DEFAULT_SAMPLING, Task, TextOptions
 from lightning_tying.errors import ConfigError
 from lightning_tying.vocab import Sampling
 
@@ -30,12 +31,21 @@ class TextFiles(TextData):
         pairs: a table of translations, in place of a folder; translation needs it.
         languages: "all", "core", or BCP 47 codes.
         task: what the batches are for.
-        source: translation: the language to translate from into all others.
+        source: translation: the language to translate from into all others, several, or "all" (every direction between
+            all languages); added where `languages` lacks one.
+        through: translation: keep only the directions that have this language on a side.
         length: language modeling: targets a row, T; else the most tokens of a text.
         batch_size: rows a process and batch.
-        vocabulary_size: rows of the vocabulary that is learned from the training split, and of networks.
-        vocabulary: path of a `tokenizer.json`, in place of learning one. A checkpoint's own goes before both.
-        sampling: the share of each language in what the vocabulary is learned from, and in an epoch.
+        max_tokens: translation: fill training batches up to this many padded tokens a process, source and target
+            together, in place of `batch_size` rows (by at most a row more, where processes share a batch).
+        vocabulary_size: rows of the vocabulary, and of networks.
+        source_vocabulary_size: translation from one language into one: rows of the source's own vocabulary; the two
+            then keep their own ids, and `vocabulary_size` is the target's.
+        vocabulary: path of a `tokenizer.json`, of a united vocabulary's folder, or of a run's `vocabulary.json`; or one
+            `tokenizer.json` for each language; in place of learning. A checkpoint's own goes before all.
+        recipe: how the vocabulary is learned, and how those of several languages are united.
+        sampling: the share of each language in what the vocabulary is learned from, and in an epoch (of each direction
+            in translation).
         mask_placeholders: replace `%(name)s`, `{count}` and their kin by `{}`.
         seed: of the order of the training rows.
         cache_dir: where tokens and vocabularies are kept; default `lightning_tying` in the user's cache folder.
@@ -51,26 +61,34 @@ class TextFiles(TextData):
         pairs: str | None = None,
         languages: list[str] | str = "all",
         task: Task = "language_modeling",
-        source: str = "en",
+        source: list[str] | str = "en",
+        through: str | None = None,
         length: int = 256,
         batch_size: int = 16,
+        max_tokens: int | None = None,
         vocabulary_size: int = 8000,
-        vocabulary: str | None = None,
+        source_vocabulary_size: int | None = None,
+        vocabulary: str | dict[str, str] | None = None,
+        recipe: Recipe = DEFAULT_RECIPE,
         sampling: Sampling = DEFAULT_SAMPLING,
         mask_placeholders: bool = False,
         seed: int = 0,
         cache_dir: str | None = None,
     ) -> None:
         options = TextOptions(
-            languages,
-            task,
-            to_bcp47(source),
-            length,
-            vocabulary_size,
-            vocabulary,
-            sampling,
-            mask_placeholders,
-            cache_dir,
+            languages=languages,
+            task=task,
+            source=source,
+            through=through,
+            length=length,
+            max_tokens=max_tokens,
+            vocabulary_size=vocabulary_size,
+            source_vocabulary_size=source_vocabulary_size,
+            vocabulary=vocabulary,
+            recipe=recipe,
+            sampling=sampling,
+            mask_placeholders=mask_placeholders,
+            cache_dir=cache_dir,
         )
         super().__init__(options, batch_size, seed)
         if (folder is None) == (pairs is None):
@@ -92,4 +110,4 @@ class TextFiles(TextData):
 
     def _choose(self, available: set[str], where: str) -> list[str]:
         chosen = choose_languages(self.options.languages, available, where)
-        return with_source(chosen, self.options, available, where)
+        return with_sources(chosen, self.options, available, where)

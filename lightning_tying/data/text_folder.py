@@ -10,6 +10,7 @@ from typing import Any, cast
 from lightning_tying.data.languages import is_language_code, to_bcp47
 from lightning_tying.errors import ConfigError
 
+MAX_LINE = 1_000_000  # characters: more is a file without line ends
 MAKE_FOLDER = "one file per language is expected, de.txt, fr.txt, …, one text a line"
 
 
@@ -25,23 +26,53 @@ def find_language_files(folder: Path) -> dict[str, Path]:
         raise ConfigError(f"data.folder: {folder} cannot be read ({error.strerror}); {MAKE_FOLDER}.") from error
     if not paths:
         raise ConfigError(f"data.folder: {folder} holds no text files; {MAKE_FOLDER}.")
-    return {to_bcp47(path.stem): path for path in paths}
+    files: dict[str, Path] = {}
+    for path in paths:
+        other = files.setdefault(to_bcp47(path.stem), path)
+        if other is not path:
+            raise ConfigError(
+                f"data.folder: {other} and {path} are both the language {to_bcp47(path.stem)!r}; keep one of them."
+            )
+    return files
 
 
 def read_lines(path: Path) -> list[str]:
     """The lines of a UTF-8 file that are not blank.
 
     Raises:
-        ConfigError: the file cannot be read, or is no UTF-8.
+        ConfigError: the file cannot be read, or has a line that is no UTF-8, has a NUL byte, or is too long.
     """
+    return [line for _, line in _number_lines(path)]
+
+
+def _number_lines(path: Path) -> list[tuple[int, str]]:
+    """The lines that are not blank, each with its number in the file."""
     try:
-        # only line feeds end a line: splitlines would also cut at form feeds and U+2028
-        lines = path.read_text(encoding="utf-8-sig").replace("\r\n", "\n").split("\n")
+        content = path.read_bytes()
     except OSError as error:
         raise ConfigError(f"data: {path} cannot be read: {error.strerror}.") from error
+    try:
+        # only line feeds end a line: splitlines would also cut at form feeds and U+2028
+        lines = content.decode("utf-8-sig").replace("\r\n", "\n").split("\n")
     except UnicodeDecodeError as error:
-        raise ConfigError(f"data: {path} is no UTF-8 text ({error}); convert it first.") from error
-    return [line for line in lines if line.strip()]
+        place = f"{path}:{_line_at(content, error.start)}"
+        raise ConfigError(
+            f"data: {place} is no UTF-8 text (byte {error.start + 1} of the file); convert it first."
+        ) from error
+    if b"\0" in content:
+        place = f"{path}:{_line_at(content, content.index(0))}"
+        raise ConfigError(f"data: {place} has a NUL byte, so it is no text; leave the line out.")
+    for number, line in enumerate(lines, start=1):
+        if len(line) > MAX_LINE:
+            raise ConfigError(
+                f"data: {path}:{number} has {len(line):,} characters, more than {MAX_LINE:,}; one text a line is "
+                "expected. Break it up."
+            )
+    return [(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
+
+
+def _line_at(content: bytes, place: int) -> int:
+    return content.count(b"\n", 0, place) + 1
 
 
 def read_table(path: Path) -> dict[str, dict[str, str]]:
@@ -69,20 +100,26 @@ def read_table(path: Path) -> dict[str, dict[str, str]]:
 
 
 def _read_tsv(path: Path) -> Iterator[dict[str, str]]:
-    lines = read_lines(path)
-    header = lines[0].split("\t") if lines else []
-    bad = [code for code in header if not is_language_code(code.strip())]
+    lines = _number_lines(path)
+    header = [code.strip() for code in lines[0][1].split("\t")] if lines else []
+    bad = [code for code in header if not is_language_code(code)]
     if len(header) < 2 or bad:
         raise ConfigError(f"data.pairs: the first line of {path} must be language codes between tabs, such as en, de.")
-    for number, line in enumerate(lines[1:], start=2):
+    codes = [to_bcp47(code) for code in header]
+    twice = next((code for code in codes if codes.count(code) > 1), None)
+    if twice is not None:
+        raise ConfigError(
+            f"data.pairs: {path}:{lines[0][0]} has two columns of the language {twice!r}; keep one of them."
+        )
+    for number, line in lines[1:]:
         cells = line.split("\t")
         if len(cells) != len(header):
             raise ConfigError(f"data.pairs: {path}: row {number} has {len(cells)} cells, the first has {len(header)}.")
-        yield dict(zip((code.strip() for code in header), cells, strict=True))
+        yield dict(zip(codes, cells, strict=True))
 
 
 def _read_jsonl(path: Path) -> Iterator[dict[str, str]]:
-    for number, line in enumerate(read_lines(path), start=1):
+    for number, line in _number_lines(path):
         try:
             row: Any = json.loads(line)
         except ValueError as error:

@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 
 from lightning_tying.data.cache import cache_key, write_whole
 from lightning_tying.data.corpus import SPLITS, Corpus, Split
-from lightning_tying.vocab import SharedVocabulary
+from lightning_tying.data.encode import encode_texts
+from lightning_tying.vocab.vocabulary import Vocabulary
 
 _MAGIC = b"LTTOKENS"
 _FORMAT = 1
-_CHUNK = 4096  # messages encoded at a time
 _OFFSET = np.dtype("<i8")
 _TOKEN = np.dtype("<i4")
 
@@ -54,7 +54,7 @@ class TokenStore:
         return int(self.offsets[first]), int(self.offsets[stop])
 
 
-def make_token_store(corpus: Corpus, vocabulary: SharedVocabulary, folder: Path) -> TokenStore:
+def make_token_store(corpus: Corpus, vocabulary: Vocabulary, folder: Path) -> TokenStore:
     """The store of a corpus under a vocabulary: from the cache where a whole file lies there, else encoded and written.
 
     Args:
@@ -75,30 +75,26 @@ def make_token_store(corpus: Corpus, vocabulary: SharedVocabulary, folder: Path)
     return store
 
 
-def _encode(corpus: Corpus, vocabulary: SharedVocabulary) -> Iterator[bytes]:
+def _encode(corpus: Corpus, vocabulary: Vocabulary) -> Iterator[bytes]:
     sections: dict[str, dict[str, tuple[int, int]]] = {}
-    lengths: list[int] = []
+    lengths: list[NDArray[np.int64]] = []
     tokens: list[NDArray[np.int32]] = []
+    number = 0
     for split in SPLITS:
         sections[split] = {}
         for language, texts in corpus.texts(split).items():
-            first = len(lengths)
-            for ids in _encode_texts(texts, vocabulary):
-                lengths.append(len(ids))
+            for ends, ids in encode_texts(texts, vocabulary, language):
+                lengths.append(ends)
                 tokens.append(ids)
-            sections[split][language] = (first, len(lengths))
-    offsets = np.concatenate([np.zeros(1, _OFFSET), np.cumsum(lengths, dtype=_OFFSET)]).astype(_OFFSET)
-    body = [offsets.tobytes(), np.concatenate([np.zeros(0, _TOKEN), *tokens]).astype(_TOKEN).tobytes()]
-    sizes = {"messages": len(lengths), "tokens": int(offsets[-1])}
+            sections[split][language] = (number, number + len(texts))
+            number += len(texts)
+    offsets = np.cumsum(np.concatenate([np.zeros(1, np.int64), *lengths]))
+    flat = np.concatenate([np.zeros(0, np.int32), *tokens])
+    body = [offsets.astype(_OFFSET).tobytes(), flat.astype(_TOKEN).tobytes()]
+    sizes = {"messages": number, "tokens": int(offsets[-1])}
     header = json.dumps({"sections": sections, **sizes, "checksum": _checksum(body)}).encode()
     header += b" " * (-len(header) % 8)  # so that the arrays behind it lie on whole words
     yield from (_MAGIC, len(header).to_bytes(8, "little"), header, *body)
-
-
-def _encode_texts(texts: Sequence[str], vocabulary: SharedVocabulary) -> Iterator[NDArray[np.int32]]:
-    for start in range(0, len(texts), _CHUNK):
-        for ids in vocabulary.encode_many(texts[start : start + _CHUNK]):
-            yield np.array([*ids, vocabulary.eos_id], dtype=_TOKEN)
 
 
 def _checksum(parts: Sequence[bytes | memoryview]) -> int:

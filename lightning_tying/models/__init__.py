@@ -6,5 +6,14 @@ from lightning_tying.models.encoder import EncoderClassifier
 from lightning_tying.models.encoder_decoder import EncoderDecoder
 from lightning_tying.models.hf import HuggingFace
 from lightning_tying.models.recurrent import RecurrentLM
+from lightning_tying.models.recurrent_classifier import RecurrentClassifier
 
-__all__ = ["ConvNet", "DecoderLM", "EncoderClassifier", "EncoderDecoder", "HuggingFace", "RecurrentLM"]
+__all__ = [
+    "ConvNet",
+    "DecoderLM",
+    "EncoderClassifier",
+    "EncoderDecoder",
+    "HuggingFace",
+    "RecurrentClassifier",
+    "RecurrentLM",
+]

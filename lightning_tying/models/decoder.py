@@ -37,6 +37,8 @@ class DecoderLM(nn.Module):
         ValueError: An argument does not fit; the message says which, and what to write.
     """
 
+    # Which vocabulary numbers the rows of a site: tables of two vocabularies must not be tied by index.
+    vocabulary_sites: ClassVar[Mapping[str, str]] = {"embed.weight": "text", "head.{part}": "text"}
     tensor_parallel_styles: ClassVar[Mapping[str, str]] = {
         "embed": "rowwise",
         "layers.{l}.attn.{part:q|k|v}": "colwise",

@@ -115,15 +115,15 @@ class Decoder(Stack):
 
 @final
 class EncoderDecoder(nn.Module):
-    """An encoder–decoder Transformer with one vocabulary for source and target.
+    """An encoder–decoder Transformer with one vocabulary for source and target, or one for each.
 
-    FQNs: `encoder.embed.weight`, `decoder.embed.weight`, `head.weight` [vocab_size, dim];
+    FQNs: `encoder.embed.weight` [source_vocab_size, dim], `decoder.embed.weight`, `head.weight` [vocab_size, dim];
     `{encoder,decoder}.layers.{l}.self_attn.{q,k,v,o}`, in the decoder also `.cross_attn.{q,k,v,o}`; `.fc1`, `.fc2`,
     `.norm1`, `.norm2`, in the decoder `.norm3`, each `.weight` and `.bias`. Embeddings are scaled when they are read,
     so that all three tables suit one tensor (see `TokenEmbedding`).
 
     Args:
-        vocab_size: Number of token ids.
+        vocab_size: Number of token ids, of the target where the source has its own.
         dim: Width of the hidden states, even.
         depth: Number of layers of the encoder, and of the decoder.
         heads: Attention heads; divides `dim`.
@@ -131,12 +131,19 @@ class EncoderDecoder(nn.Module):
         dropout: Probability of dropout in training.
         encoder_depth: Number of the encoder's layers where it is not `depth`.
         decoder_depth: Number of the decoder's layers where it is not `depth`.
+        source_vocab_size: Number of the source's token ids where it is not `vocab_size`.
         pad_id: The id that fills short rows.
 
     Raises:
         ValueError: An argument does not fit; the message says which, and what to write.
     """
 
+    # Which vocabulary numbers the rows of a site: tables of two vocabularies must not be tied by index.
+    vocabulary_sites: ClassVar[Mapping[str, str]] = {
+        "encoder.embed.weight": "source",
+        "decoder.embed.weight": "target",
+        "head.{part}": "target",
+    }
     tensor_parallel_styles: ClassVar[Mapping[str, str]] = {
         "{half:encoder|decoder}.embed": "rowwise",
         "{half:encoder|decoder}.layers.{l}.self_attn.{part:q|k|v}": "colwise",
@@ -161,13 +168,15 @@ class EncoderDecoder(nn.Module):
         dropout: float = 0.1,
         encoder_depth: int | None = None,
         decoder_depth: int | None = None,
+        source_vocab_size: int | None = None,
         pad_id: int = 0,
     ) -> None:
         above = depth if encoder_depth is None else encoder_depth
         below = depth if decoder_depth is None else decoder_depth
         hidden = 4 * dim if hidden is None else hidden
         check_heads("EncoderDecoder", dim, heads, heads)
-        check_at_least_one("EncoderDecoder", vocab_size=vocab_size, hidden=hidden)
+        read = vocab_size if source_vocab_size is None else source_vocab_size
+        check_at_least_one("EncoderDecoder", vocab_size=vocab_size, source_vocab_size=read, hidden=hidden)
         check_at_least_one("EncoderDecoder", depth=depth, encoder_depth=above, decoder_depth=below)
         check_multiple("EncoderDecoder", "dim", dim, "the two halves of a position vector", 2)
         check_fraction("EncoderDecoder", dropout=dropout)
@@ -175,7 +184,7 @@ class EncoderDecoder(nn.Module):
         self.pad_id = pad_id
         encoder: list[nn.Module] = [EncoderLayer(dim, heads, hidden, dropout, above) for _ in range(above)]
         decoder: list[nn.Module] = [DecoderLayer(dim, heads, hidden, dropout, below) for _ in range(below)]
-        self.encoder = Encoder(vocab_size, dim, dropout, encoder)
+        self.encoder = Encoder(read, dim, dropout, encoder)
         self.decoder = Decoder(vocab_size, dim, dropout, decoder)
         self.head = Projection(dim, vocab_size, gain=HEAD_GAIN)
 

@@ -1,6 +1,7 @@
 """Token ids in, logits of the next token out: a recurrent language model, LSTM or GRU."""
 
-from typing import Literal, final
+from collections.abc import Mapping
+from typing import ClassVar, Literal, final
 
 from torch import Tensor, nn
 
@@ -29,6 +30,9 @@ class RecurrentLM(nn.Module):
     Raises:
         ValueError: An argument does not fit; the message says which, and what to write.
     """
+
+    # Which vocabulary numbers the rows of a site: tables of two vocabularies must not be tied by index.
+    vocabulary_sites: ClassVar[Mapping[str, str]] = {"embed.weight": "text", "head.{part}": "text"}
 
     def __init__(
         self,

@@ -8,6 +8,7 @@ from lightning_tying.algebra.catalogue import CATALOGUE
 from lightning_tying.algebra.expression import Call, Expression, ParameterName, Read
 from lightning_tying.algebra.registry import find_transform
 from lightning_tying.algebra.transform import Transform
+from lightning_tying.algebra.turned import find_turned
 from lightning_tying.errors import Problem
 from lightning_tying.graph.ir import SharingGraph
 from lightning_tying.graph.parts import SharingGroup
@@ -23,7 +24,7 @@ def check_inits(graph: SharingGraph) -> SharingGraph:
     Raises:
         SpecError: one problem, `init`, for each family and entry.
     """
-    fitted = [group for group in graph.groups if group.policy.init.kind in _FITS]
+    fitted = [group for group in graph.groups if group.policy.init.kind in (*_FITS, "procrustes")]
     expressions = {derived.site: derived.expression for derived in graph.derived} if fitted else {}
     found = ((group, _check(group, expressions)) for group in graph.groups)
     return refuse(graph, ((group, problem) for group, problem in found if problem is not None))
@@ -33,6 +34,9 @@ def _check(group: SharingGroup, expressions: Mapping[str, Expression]) -> Proble
     init, location, shape = group.policy.init, group.uses[0].location, group.meta.shape
     if init.kind in _FITS:
         text = _find_misfit(group, expressions)
+        return Problem("init", location, text) if text is not None else None
+    if init.kind == "procrustes":
+        text = _find_unturned(group, expressions)
         return Problem("init", location, text) if text is not None else None
     drawn = shape[1:] if group.policy.slices else shape
     if init.kind in _MATRICES and len(drawn) < 2:
@@ -65,6 +69,14 @@ def _find_misfit(group: SharingGroup, expressions: Mapping[str, Expression]) -> 
     known = " and ".join(_FITS[init.kind])
     reads = f"is read by {', '.join(sorted(functions))}" if functions else "is not"
     return f"init {init} is for {known}, and `{group.name}` {reads}. Write mean, first or another init."
+
+
+def _find_unturned(group: SharingGroup, expressions: Mapping[str, Expression]) -> str | None:
+    """Why a `procrustes` cannot be carried out: no site reads a table times a matrix."""
+    if any(find_turned(expressions[use.site], group.name) for use in group.uses if use.site in expressions):
+        return None
+    table = f"rows({group.name}, …) @ P[…]"
+    return f"init procrustes is for the table in `{table}`, and `{group.name}` is not. Write mean or another init."
 
 
 def _has_bound_coefficients(call: Call) -> bool:

@@ -86,11 +86,11 @@ def plan_graph(spec: SharingSpec, inventory: Inventory, *, strict: bool = True) 
 
 
 def _entry_number(problem: Problem) -> int:
-    """The order of the mistakes of a mapping, which has no lines: what is above the entries, they, `parameters`."""
+    """The order of the mistakes of a mapping, which has no lines: what is above the entries, they, the rest."""
     inside = re.match(r"share\[([0-9]+)\]", problem.location.path)
     if inside is not None:
         return int(inside[1])
-    return sys.maxsize if problem.location.path.startswith("parameters") else -1
+    return sys.maxsize if problem.location.path.startswith(("parameters", "sync")) else -1
 
 
 def _make_error(problems: Iterable[Problem], notes: Iterable[str]) -> SpecError:

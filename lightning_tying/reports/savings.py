@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -102,13 +103,15 @@ def reckon_savings(graph: SharingGraph, *, states_per_parameter: float = 2) -> S
         states_per_parameter: cells that the optimizer keeps for each trainable cell: 2 for Adam and AdamW,
             1 for SGD with momentum, 0 for plain SGD.
     """
-    kept = [*(group.meta for group in graph.groups), *(meta for _, meta in graph.private)]
-    aliases = [(group.meta, sum(not use.slot for use in group.uses)) for group in graph.groups]
-    alone = [meta for _, meta in graph.private] + [derived.meta for derived in graph.derived]
+    private = Counter(meta for _, meta in graph.private)  # alike ones are counted
+    before, after = private + Counter(derived.meta for derived in graph.derived), private.copy()
+    for group in graph.groups:
+        before[group.meta] += sum(not use.slot for use in group.uses)
+        after[group.meta] += 1
     groups = sorted(_list_groups(graph.groups), key=lambda group: -group.saved)
     return SavingsReport(
-        before=_sum(_size(meta, uses, states_per_parameter) for meta, uses in (*aliases, *((m, 1) for m in alone))),
-        after=_sum(_size(meta, 1, states_per_parameter) for meta in kept),
+        before=_sum(_size(meta, times, states_per_parameter) for meta, times in before.items()),
+        after=_sum(_size(meta, times, states_per_parameter) for meta, times in after.items()),
         groups=tuple(groups),
         families=list_families(graph),
     )

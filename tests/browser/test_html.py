@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import html
-import os
 import re
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from lightning_tying import make_plan
 from lightning_tying.models import DecoderLM
+from tests.browser.headless import Browser
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 SPEC = """
 share:
   - tie: [embed.weight, head.weight]
@@ -29,20 +26,6 @@ parameters:
   T: {shape: [20, 16], frozen: true}
   s: {shape: []}
 """
-OPTIONS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--hide-scrollbars",
-)  # fmt: skip
-
-
-@pytest.fixture
-def browser() -> str:
-    if CHROMIUM is None:
-        if os.environ.get("CI"):
-            pytest.fail("chromium is not installed; .ci/run installs it")
-        pytest.skip("needs the system package `chromium`: apt-get install chromium")
-    return CHROMIUM
 
 
 @pytest.fixture
@@ -58,13 +41,8 @@ def _write_page(folder: Path, spec: str) -> Path:
     return file
 
 
-def _run(browser: str, profile: Path, *arguments: str) -> str:
-    command = [browser, *OPTIONS, f"--user-data-dir={profile}", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
-
-
-def test_the_browser_shows_every_group_and_runs_nothing(browser: str, page: Path, tmp_path: Path) -> None:
-    dom = _run(browser, tmp_path / "profile", "--dump-dom", page.as_uri())
+def test_the_browser_shows_every_group_and_runs_nothing(browser: Browser, page: Path) -> None:
+    dom = browser.open(page)
     text = re.sub(r"<[^>]*>", " ", dom)
     for name in ("block[attn.q.weight, 0]", "block[mlp.down.weight, 1]", "embed.weight", "head.weight"):
         assert name in text
@@ -72,8 +50,8 @@ def test_the_browser_shows_every_group_and_runs_nothing(browser: str, page: Path
     assert dom.count("<table") == dom.count("</table>") >= 1
 
 
-def test_the_browser_shows_derived_sites(browser: str, tmp_path: Path) -> None:
-    dom = _run(browser, tmp_path / "profile", "--dump-dom", _write_page(tmp_path, DERIVED).as_uri())
+def test_the_browser_shows_derived_sites(browser: Browser, tmp_path: Path) -> None:
+    dom = browser.open(_write_page(tmp_path, DERIVED))
     text = html.unescape(re.sub(r"<[^>]*>", " ", dom))
     for told in (
         "block[…] + low_rank(r=2)",
@@ -87,7 +65,5 @@ def test_the_browser_shows_derived_sites(browser: str, tmp_path: Path) -> None:
     assert dom.count("<details") == dom.count("</details>") >= 3
 
 
-def test_the_page_is_drawn(browser: str, page: Path, tmp_path: Path) -> None:
-    picture = tmp_path / "plan.png"
-    _run(browser, tmp_path / "profile", "--window-size=900,700", f"--screenshot={picture}", page.as_uri())
-    assert picture.stat().st_size > 10_000  # an empty page of this size has about 3 kB
+def test_the_page_is_drawn(browser: Browser, page: Path) -> None:
+    assert browser.draw(page, 900, 700) > 10_000  # an empty page of this size has about 3 kB

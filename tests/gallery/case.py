@@ -39,7 +39,8 @@ class Case:
         shapes: of every site of the tree.
         values: the value of each site that the spec binds, from the shared parameters.
         let: what takes the place of the `let` of the scheme's file.
-        maps: files that take the place of `maps/‹name›.json`, by name.
+        maps: files that take the place of `maps/‹name›.json`, by name; one with `members` is a row map,
+            `maps/‹name›.safetensors`.
         frozen: the families that are not trained.
     """
 

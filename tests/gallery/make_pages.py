@@ -20,6 +20,10 @@ from tests.gallery.schemes import FAMILIES, SCHEMES, Count, Scheme, make_module,
 FOLDER = Path(__file__).parents[2] / "docs" / "gallery"
 TITLES = {
     "embeddings": ("Embeddings and vocabularies", "Tables of words that several sites read, or that few numbers make."),
+    "vocabularies": (
+        "Several vocabularies",
+        "Tables of several vocabularies, whose words find their rows by a row map.",
+    ),
     "layers": ("Layers", "Blocks that are read at several depths."),
     "dictionaries": (
         "Deltas, dictionaries and templates",

@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 import yaml
+from safetensors.torch import save_file
 from torch import nn
 
 from lightning_tying.spec import SharingSpec, load_spec
@@ -32,10 +33,12 @@ from tests.gallery.references import (
     recurrence,
     subspaces,
     symmetry,
+    vocabularies,
 )
 
 FAMILIES: dict[str, ModuleType] = {
     "embeddings": embeddings,
+    "vocabularies": vocabularies,
     "layers": layers,
     "dictionaries": dictionaries,
     "attention": attention,
@@ -138,10 +141,19 @@ def write_files(scheme: Scheme, case: Case, folder: Path) -> SharingSpec:
     maps = folder / "maps"
     maps.mkdir(parents=True, exist_ok=True)
     for name, content in case.maps.items():
-        (maps / f"{name}.json").write_text(json.dumps(content))
+        if isinstance(content, Mapping) and "members" in content:
+            _write_row_map(maps / f"{name}.safetensors", content["members"], content["rows"])
+        else:
+            (maps / f"{name}.json").write_text(json.dumps(content))
     file = folder / scheme.file.name
     file.write_text(scheme.file.read_text(encoding="utf-8"), encoding="utf-8")
     return load_spec(file, let=dict(case.let))
+
+
+def _write_row_map(path: Path, members: Mapping[str, Sequence[int]], rows: int) -> None:
+    save_file(
+        {name: torch.tensor(entries, dtype=torch.int32) for name, entries in members.items()}, path, {"rows": str(rows)}
+    )
 
 
 def make_module(case: Case, seed: int = 0) -> nn.Module:

@@ -16,7 +16,7 @@ from tests.gallery.schemes import CONFIGS, SCHEMES, Count, make_shapes
 
 VALIDATOR = jsonschema.Draft202012Validator(make_schema())
 COUNTS = [count for scheme in SCHEMES.values() for count in scheme.counts if count.tree]
-IDS = """A1 A2 A3 A4 A5 A6 A7 A8 A9 A10 A12 B1 B2 B3 B4 B5 B6 B7 B8 B9 B10 B11 B12 B13 B14 B15 B16 B19 B20 B21
+IDS = """A1 A2 A3 A4 A5 A6 A7 A8 A9 A10 A12 A13 A14 B1 B2 B3 B4 B5 B6 B7 B8 B9 B10 B11 B12 B13 B14 B15 B16 B19 B20 B21
     C1 C2 C6 C7 C8 D1 D2 D3 D4 D5 E1 E2 E3 E4 E5 F2 F3 G1 G2 G6 Perceiver"""
 
 

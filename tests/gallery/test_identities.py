@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lightning_tying import tie
+from lightning_tying.algebra.maps.index_maps import map_cells, read_map
 from lightning_tying.lowering.penalty import reckon_penalty
 from lightning_tying.spec import load_spec
 from tests.gallery.hashing import hashed
@@ -277,3 +278,25 @@ def test_fused_queries_and_keys_are_one_in_attention() -> None:
     projected = x @ attention.in_proj_weight[:6].T + attention.in_proj_bias[:6]
     scores = (projected @ projected.transpose(1, 2) / math.sqrt(6)).exp()
     torch.testing.assert_close(weights, scores / scores.sum(-1, keepdim=True), rtol=0, atol=1e-10)
+
+
+def test_a_projection_starts_as_the_rotation_between_trained_tables() -> None:
+    """Two trained tables whose shared words are one cloud, turned: united and projected, both are what they were."""
+    shapes = {"embed.de.weight": [500, 6], "embed.en.weight": [450, 6]}
+    module = random_tree(shapes)
+    turn = torch.linalg.qr(torch.randn(6, 6, dtype=torch.float64))[0]
+    maps = {lang: read_map(f"maps/rows.safetensors#{lang}", CONFIGS) for lang in ("de", "en")}
+    rows = {lang: map_cells(found, found.shape) for lang, found in maps.items()}
+    united = torch.randn(800, 6, dtype=torch.float64)
+    with torch.no_grad():
+        module.get_parameter("embed.de.weight").copy_(united[rows["de"]])
+        module.get_parameter("embed.en.weight").copy_(united[rows["en"]] @ turn)
+    before = {site: module.get_parameter(site).detach().clone() for site in shapes}
+
+    plan = tie(module, load_spec(CONFIGS / "projected_vocabularies.yaml", let={"width": 6}))
+
+    found = {str(group.name): module.get_parameter(group.keeper).detach() for group in plan.graph.groups}
+    torch.testing.assert_close(found["P[de]"], torch.eye(6, dtype=torch.float64))
+    torch.testing.assert_close(found["P[en]"], turn, rtol=0, atol=1e-6)
+    for site in shapes:
+        torch.testing.assert_close(read_site(module, site), before[site], rtol=0, atol=1e-6)

@@ -8,10 +8,10 @@ from typing import final
 
 from lightning_tying.algebra.catalogue.shape_rules import need_dimensions, need_whole, one_size, share_other_sizes
 from lightning_tying.algebra.expression import FileMap, IndexMap
-from lightning_tying.algebra.maps.index_maps import check_entries, check_names, count_values
+from lightning_tying.algebra.maps.index_maps import check_entries, check_names, count_values, has_holes
 from lightning_tying.algebra.partial_shapes import Partial, Shapes, meet, whole
 from lightning_tying.algebra.primitives.gather import Gather
-from lightning_tying.algebra.primitives.indices import PickedRows
+from lightning_tying.algebra.primitives.indices import PickedRows, RowsWithHoles
 from lightning_tying.algebra.primitives.node import Node
 from lightning_tying.algebra.transform import Transform
 from lightning_tying.spec.mistakes import Mistake
@@ -19,7 +19,7 @@ from lightning_tying.spec.mistakes import Mistake
 
 @final
 class Rows(Transform):
-    """`rows(x, map, block=1)`: block j of the value is block map[j] of x."""
+    """`rows(x, map, block=1)`: block j of the value is block map[j] of x; a hole of a row map's member is zeros."""
 
     def __init__(self, map: IndexMap, block: int = 1) -> None:
         self.map = map
@@ -57,9 +57,12 @@ class Rows(Transform):
         rows, stored = whole(shapes.value)[0], whole(shapes.operands[0])[0]
         self._check_rows(rows, site)
         unit = "row" if self.block == 1 else f"block of {self.block} rows"
-        check_names(self.map, (rows // self.block,), shapes.name(0), stored // self.block, unit)
+        holes = self.block == 1 and has_holes(self.map)
+        check_names(self.map, (rows // self.block,), shapes.name(0), stored // self.block, unit, holes=holes)
 
     def expand(self, operands: Sequence[Node], own: Sequence[Node], shapes: Shapes, key: str) -> Node:
         del own, key
         shape = whole(shapes.value)
+        if self.block == 1 and has_holes(self.map):
+            return Gather(shape, operands[0], RowsWithHoles(self.map, shape[0]))
         return Gather(shape, operands[0], PickedRows(self.map, shape[0] // self.block, self.block))

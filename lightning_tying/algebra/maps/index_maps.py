@@ -21,11 +21,13 @@ __all__ = [
     "check_names",
     "check_readable",
     "count_values",
+    "has_holes",
     "map_cells",
     "name_map",
     "read_map",
 ]
 
+HOLE = -1  # an id that its tokenizer does not use
 MOST_VALUES = 1 << 40  # beyond that a map was meant to end with % n
 
 
@@ -93,7 +95,14 @@ def check_entries(index_map: IndexMap, shape: Shape, site: str, unit: str = "cel
     raise Mistake("77", text)
 
 
-def check_names(index_map: IndexMap, shape: Shape, name: str, count: int, unit: str) -> None:
+def has_holes(index_map: IndexMap) -> bool:
+    """Whether a member of a row-map file has ids that its tokenizer does not use, written −1."""
+    if not isinstance(index_map, FileMap) or index_map.member is None:
+        return False
+    return HOLE in _native(index_map.content)
+
+
+def check_names(index_map: IndexMap, shape: Shape, name: str, count: int, unit: str, *, holes: bool = False) -> None:
     """Refuse a map that names what is not there.
 
     Args:
@@ -102,12 +111,13 @@ def check_names(index_map: IndexMap, shape: Shape, name: str, count: int, unit: 
         name: of what it names parts of, for the message.
         count: how many parts that has.
         unit: what one part is: `row`.
+        holes: whether −1, which names nothing, is let through.
 
     Raises:
         Mistake: 75; 46, 48 to 50, 57.
     """
     last = f"0 … {count - 1}" if count > 1 else "0" if count else "none"
-    _check_range(index_map, shape, count, f"{name} has {_count(count, unit)}: {last}")
+    _check_range(index_map, shape, count, f"{name} has {_count(count, unit)}: {last}", HOLE if holes else 0)
 
 
 def check_binary(index_map: IndexMap, shape: Shape) -> None:
@@ -129,13 +139,13 @@ def check_readable(index_map: IndexMap, shape: Shape) -> None:
         map_cells(index_map, shape)
 
 
-def _check_range(index_map: IndexMap, shape: Shape, count: int, what: str) -> None:
+def _check_range(index_map: IndexMap, shape: Shape, count: int, what: str, least: int = 0) -> None:
     if not isinstance(index_map, FileMap):
         bounds = bound_map(index_map, shape)
         if bounds.safe and bounds.low >= 0 and bounds.high < count:
             return
     cells = map_cells(index_map, shape).reshape(-1)
-    strays = ((cells < 0) | (cells >= count)).nonzero()
+    strays = ((cells < least) | (cells >= count)).nonzero()
     if len(strays):
         place = int(strays[0])
         where = _write_place(index_map, shape, place)
@@ -166,8 +176,14 @@ def _write_shape(shape: Shape) -> str:
 
 
 def _read_content(content: bytes) -> Tensor:
+    entries = _native(content)
+    return torch.frombuffer(entries, dtype=torch.int64) if entries else torch.empty(0, dtype=torch.int64)
+
+
+def _native(content: bytes) -> array[int]:
+    """Little-endian int64 in this machine's order."""
     entries = array("q")
     entries.frombytes(content)
     if sys.byteorder == "big":
         entries.byteswap()
-    return torch.frombuffer(entries, dtype=torch.int64) if entries else torch.empty(0, dtype=torch.int64)
+    return entries

@@ -98,30 +98,39 @@ def _show(value: object) -> str:
     return written if len(written) <= 24 else f"{written[:24]}…"
 
 
-def parse_safetensors(content: bytes) -> MapContent:
-    """The tensor `map` of whole numbers, and `rows` of the metadata.
+class MissingTensor(ValueError):
+    """A safetensors file has no tensor of that name; carries the names that it has."""
+
+    def __init__(self, name: str, names: tuple[str, ...]) -> None:
+        self.names = names
+        super().__init__(f"it has no tensor `{name}` (its tensors: {', '.join(names)[:80] or 'none'})")
+
+
+def parse_safetensors(content: bytes, name: str = "map") -> MapContent:
+    """A tensor of whole numbers, and `rows` of the metadata.
 
     The format: eight bytes, little-endian, the length of a JSON header; the header, `dtype`, `shape` and
     `data_offsets` by name; the data.
 
+    Args:
+        content: of the file.
+        name: of the tensor.
+
     Raises:
+        MissingTensor: there is none of that name.
         ValueError: what is wrong, as the end of a sentence.
     """
     header, data = _read_header(content)
     metadata = header.get("__metadata__")
     rows = cast("Mapping[str, object]", metadata).get("rows") if isinstance(metadata, dict) else None
-    entry = header.get("map")
-    if not isinstance(entry, dict):
-        names = ", ".join(name for name in header if name != "__metadata__") or "none"
-        raise ValueError(f"it has no tensor `map` (its tensors: {names[:80]})")
-    tensor = cast("Mapping[str, object]", entry)
+    tensor = _find_tensor(header, name)
     typecode = _TYPECODES.get(str(tensor.get("dtype")))
     if typecode is None:
-        raise ValueError(f"its tensor `map` is {_show(tensor.get('dtype'))}, not of whole numbers")
-    shape, (start, stop) = _read_sizes(tensor, "shape"), _read_offsets(tensor)
+        raise ValueError(f"its tensor `{name}` is {_show(tensor.get('dtype'))}, not of whole numbers")
+    shape, (start, stop) = _read_sizes(tensor, "shape", name), _read_offsets(tensor, name)
     entries: array[int] = array(typecode)
     if not 0 <= start <= stop <= len(data) or stop - start != math.prod(shape) * entries.itemsize:
-        raise ValueError("the offsets of its tensor `map` do not fit its shape or the file")
+        raise ValueError(f"the offsets of its tensor `{name}` do not fit its shape or the file")
     entries.frombytes(data[start:stop])
     if sys.byteorder == "big":
         entries.byteswap()
@@ -141,18 +150,26 @@ def _read_header(content: bytes) -> tuple[Mapping[str, object], memoryview]:
     return cast("Mapping[str, object]", header), memoryview(content)[8 + length :]
 
 
-def _read_sizes(tensor: Mapping[str, object], key: str) -> tuple[int, ...]:
+def _find_tensor(header: Mapping[str, object], name: str) -> Mapping[str, object]:
+    tensors = {key: entry for key, entry in header.items() if key != "__metadata__"}
+    entry = tensors.get(name)
+    if not isinstance(entry, dict):
+        raise MissingTensor(name, tuple(tensors))
+    return cast("Mapping[str, object]", entry)
+
+
+def _read_sizes(tensor: Mapping[str, object], key: str, name: str) -> tuple[int, ...]:
     sizes = tensor.get(key)
     numbers = cast("list[object]", sizes) if isinstance(sizes, list) else [None]
     if any(isinstance(size, bool) or not isinstance(size, int) or size < 0 for size in numbers):
-        raise ValueError(f"`{key}` of its tensor `map` is not a list of whole numbers")
+        raise ValueError(f"`{key}` of its tensor `{name}` is not a list of whole numbers")
     return tuple(cast("list[int]", numbers))
 
 
-def _read_offsets(tensor: Mapping[str, object]) -> tuple[int, int]:
-    offsets = _read_sizes(tensor, "data_offsets")
+def _read_offsets(tensor: Mapping[str, object], name: str) -> tuple[int, int]:
+    offsets = _read_sizes(tensor, "data_offsets", name)
     if len(offsets) != 2:
-        raise ValueError("`data_offsets` of its tensor `map` are not two numbers")
+        raise ValueError(f"`data_offsets` of its tensor `{name}` are not two numbers")
     return offsets[0], offsets[1]
 
 

@@ -75,6 +75,32 @@ class PickedRows(CachedReader):
 
 
 @final
+class RowsWithHoles(CachedReader):
+    """Whole rows by a map in which −1 names none: a row of zeros stands there, through which nothing is learned.
+
+    Args:
+        index_map: which row stands at each place.
+        entries: how many places there are.
+    """
+
+    def __init__(self, index_map: IndexMap, entries: int) -> None:
+        super().__init__()
+        self.index_map = index_map
+        self.entries = entries
+
+    def make(self) -> Tensor:
+        cells = map_cells(self.index_map, (self.entries,))
+        return torch.stack([_compact(cells.clamp(min=0)), _compact((cells >= 0).long())])
+
+    def read(self, operand: Tensor) -> Tensor:
+        if operand.is_meta:
+            return operand.new_empty((self.entries, *operand.shape[1:]))
+        cells, named = self.cells(operand.device).unbind()
+        found = operand.index_select(0, cells)
+        return torch.where(named.view(-1, *(1,) * (operand.dim() - 1)) != 0, found, found.new_zeros(()))
+
+
+@final
 class PickedCells(CachedReader):
     """Single cells of a vector, by a map with a number for each cell of the value.
 

@@ -18,14 +18,16 @@ from lightning_tying.spec.nearest import nearest_name
 USAGE = """\
 usage: lightning-tying checkpoint inspect FILE|FOLDER [--format text|json]
        lightning-tying checkpoint migrate FILE --to B.yaml|none --output OUT.ckpt [--from A.yaml] [--dry-run]
+       lightning-tying checkpoint migrate FILE --vocabulary NEW.json --output OUT.ckpt [--new_rows RULE] [--dry-run]
        lightning-tying checkpoint consolidate FOLDER --output OUT.ckpt
        lightning-tying checkpoint export FILE --format safetensors|hf|onnx|torch-export --output OUT
+       lightning-tying checkpoint export FILE --member NAME --output OUT.ckpt
        lightning-tying checkpoint import FILE --format safetensors|hf --config RUN.yaml --output OUT.ckpt
 
   inspect      what a checkpoint holds: sharing groups, sizes, spec, progress, optimizer, callbacks
-  migrate      the same training with another sharing spec: weights and moments
+  migrate      the same training with another sharing spec, or another vocabulary: weights and moments
   consolidate  a sharded checkpoint as one file, each tensor once, from which one process can go on
-  export       the weights, or the network, for other programs; each tensor once
+  export       the weights, or the network, for other programs; or one member of a joint training
   import       weights from other programs, as a checkpoint of a run config's model
 
 `lightning-tying checkpoint COMMAND --help` says more. A file that is there already is replaced only with --force, and
@@ -105,6 +107,10 @@ def only_path(words: list[str], command: str) -> Path:
 
 
 def _migrate(words: list[str]) -> int:
+    if any(word.partition("=")[0] == "--vocabulary" for word in words):
+        from lightning_tying.commands.checkpoints.migrate_vocabulary import migrate_vocabulary  # heavy: Lightning
+
+        return migrate_vocabulary(words)
     from lightning_tying.commands.checkpoints.migrate import migrate  # heavy: Lightning
 
     return migrate(words)

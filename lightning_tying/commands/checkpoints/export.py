@@ -27,12 +27,14 @@ from lightning_tying.commands.checkpoints.models import (
 )
 from lightning_tying.commands.options import take_flag, take_option, take_value
 from lightning_tying.errors import ConfigError
+from lightning_tying.tasks.joint.joint_training import JointTraining
 from lightning_tying.tasks.watch.watched_module import WatchedModule
 
 FORMATS = ("safetensors", "hf", "onnx", "torch-export")
 USAGE = """\
 usage: lightning-tying checkpoint export FILE --format safetensors|hf|onnx|torch-export --output OUT
                                          [--config RUN.yaml] [--input TYPE[SIZES] …] [--once] [--force]
+       lightning-tying checkpoint export FILE --member NAME --output OUT.ckpt [--config RUN.yaml] [--force]
 
 Writes a checkpoint's weights, or its network, for other programs.
 
@@ -44,7 +46,8 @@ Writes a checkpoint's weights, or its network, for other programs.
   onnx           the network. Needs the packages of `pip install 'lightning-tying[onnx]'`
   torch-export   the network, for torch.export.load
 
-  --config FILE  the run config of the model (hf, onnx, torch-export); without it the config.yaml beside FILE
+  --member NAME  one model of a JointTraining with the shared weights that it reads, as a checkpoint of its task alone
+  --config FILE  the run config of the model (hf, onnx, torch-export, --member); without it the config.yaml beside FILE
   --input INPUT  an example of what the network's forward takes, once for each argument: int64[2,16] or
                  float32[1,1,8,8]. Without it the model's example_input_array, or what its task reads
   --force        replace OUT"""
@@ -65,14 +68,20 @@ def export(words: list[str]) -> int:
     rest, output = take_value(rest, "--output")
     rest, force = take_flag(rest, "--force")
     rest, once = take_flag(rest, "--once")
+    rest, member = take_value(rest, "--member")
     rest, inputs = take_inputs(rest)
     if not rest or rest[0].startswith("-"):
         raise ConfigError("export wants a checkpoint first: lightning-tying checkpoint export FILE --format …")
-    if chosen is None or output is None:
-        raise ConfigError(f"export wants --format (one of {', '.join(FORMATS)}) and --output OUT.")
+    if (chosen is None) == (member is None) or output is None:
+        raise ConfigError(
+            f"export wants --output OUT and one of --format ({', '.join(FORMATS)}) and --member, a model of a "
+            "JointTraining."
+        )
     file, target = Path(rest[0]), Path(output)
     refuse_sharded(file)
     check_target(target, force=force)
+    if chosen is None:
+        return _export_member(file, rest[1:], str(member), target, force=force)
     if chosen == "safetensors":
         size = export_safetensors(file, target, force=force)
     else:
@@ -92,6 +101,16 @@ def load_model(file: Path, words: list[str]) -> LightningModule:
     model = tie_saved(untied, read_sharing_entry(checkpoint), [None if sharing is None else sharing.spec])
     load_checkpoint(model, checkpoint, file)
     return model.eval()
+
+
+def _export_member(file: Path, words: list[str], member: str, target: Path, *, force: bool) -> int:
+    model = load_model(file, words)
+    if not isinstance(model, JointTraining):
+        raise ConfigError(f"{file} is of a {type(model).__name__}, which has no members; leave --member out.")
+    model.on_load_checkpoint(read_checkpoint(file))
+    model.export_member(member, target, force=force)
+    print(f"written: {target} ({_bytes_on_disk(target):,} bytes)")
+    return 0
 
 
 def _export_network(

@@ -12,7 +12,6 @@ from typing import Any, cast
 
 from lightning.pytorch import LightningModule
 
-from lightning_tying.checkpoints.migrate_optimizer import migrate_optimizer, migrate_schedule
 from lightning_tying.checkpoints.migrate_weights import (
     JOINS,
     Join,
@@ -24,30 +23,30 @@ from lightning_tying.checkpoints.migrate_weights import (
     write_sites,
 )
 from lightning_tying.checkpoints.migration_text import Migration, migration_text
-from lightning_tying.checkpoints.origins import Layout, Origin
+from lightning_tying.checkpoints.origins import Origin
 from lightning_tying.checkpoints.read import OPTIMIZERS, STATE, read_checkpoint, refuse_sharded
-from lightning_tying.checkpoints.saved_sharing import SHARING, SavedSharing, check_spec, read_sharing_entry
+from lightning_tying.checkpoints.saved_sharing import SavedSharing, check_spec, read_sharing_entry
 from lightning_tying.checkpoints.write import check_target, write_checkpoint
 from lightning_tying.commands.checkpoints.models import (
-    find_optimizers,
     load_state,
     make_untied,
     tie_copy,
     tie_saved,
     with_config,
 )
+from lightning_tying.commands.checkpoints.moved_state import first_names, move_optimizers, write_sharing
 from lightning_tying.commands.options import take_flag, take_option, take_value
 from lightning_tying.errors import ConfigError, SpecError
 from lightning_tying.spec.dumper import dump_spec
 from lightning_tying.spec.schema import SharingSpec
 from lightning_tying.tasks.sharing_source import read_sharing
-from lightning_tying.tasks.watch.checkpoint_content import write_content
-from lightning_tying.tasks.watch.watched_module import WatchedModule
 
 USAGE = """\
 usage: lightning-tying checkpoint migrate FILE --to B.yaml|none --output OUT.ckpt [--from A.yaml|none]
                                           [--config RUN.yaml] [--join mean|first|init] [--weights-only]
                                           [--dry-run] [--force]
+       lightning-tying checkpoint migrate FILE --vocabulary NEW.json --output OUT.ckpt …
+                                          for another vocabulary: migrate --vocabulary --help
 
 Rewrites a checkpoint of a model that shares by one spec for the same model sharing by another, so that training goes
 on from it: weights, the optimizer's moments, schedules, progress. `none` is the model without a spec.
@@ -126,8 +125,8 @@ def migrate_checkpoint(asked: Request) -> tuple[dict[str, Any], Migration]:
     if AVERAGED in checkpoint:
         moved, _, _ = _move(untied, source, after, checkpoint[AVERAGED], asked)
         content[AVERAGED] = dict(moved.state_dict())
-    _move_optimizers(content, source, target, origins, weights_only=asked.weights_only)
-    _write_sharing(content, target)
+    move_optimizers(content, source, target, origins, weights_only=asked.weights_only)
+    write_sharing(content, target)
     sizes = tuple(sum(p.numel() * p.element_size() for p in model.parameters()) for model in (source, target))
     with_state = _count_states(content, target)
     return content, Migration(origins, tuple(changes), (sizes[0], sizes[1]), with_state, asked.join)
@@ -149,51 +148,8 @@ def _move(
     return target, origins, find_changes(values, target)
 
 
-def _move_optimizers(
-    content: dict[str, Any],
-    source: LightningModule,
-    target: LightningModule,
-    origins: Mapping[str, Origin],
-    *,
-    weights_only: bool,
-) -> None:
-    saved = cast("list[dict[str, Any]]", content.get(OPTIMIZERS) or [])
-    if weights_only or not saved:
-        content.pop(OPTIMIZERS, None)
-        content.pop("lr_schedulers", None)
-        return
-    makers = find_optimizers(source), find_optimizers(target)
-    if not len(makers[0]) == len(makers[1]) == len(saved):
-        raise ConfigError(f"The checkpoint holds {len(saved)} optimizers, and the model makes {len(makers[0])}.")
-    names = _names(source), _names(target)
-    content[OPTIMIZERS] = [
-        migrate_optimizer(each, before, after, names, origins)
-        for each, before, after in zip(saved, *makers, strict=True)
-    ]
-    schedules = cast("list[dict[str, Any]]", content.get("lr_schedulers") or [])
-    numbers = range(len(schedules)) if len(schedules) == len(saved) else [0] * len(schedules)
-    content["lr_schedulers"] = [
-        migrate_schedule(each, saved[number]["param_groups"], content[OPTIMIZERS][number]["param_groups"])
-        for each, number in zip(schedules, numbers, strict=True)
-    ]
-
-
-def _names(model: LightningModule) -> dict[int, str]:
-    layout = Layout(model)
-    return {id(parameter): layout.first_name(parameter) for parameter in model.parameters()}
-
-
-def _write_sharing(content: dict[str, Any], target: LightningModule) -> None:
-    content.pop(SHARING, None)
-    if isinstance(target, WatchedModule):
-        write_content(target, content)
-    hparams = content.get("hyper_parameters")
-    if isinstance(hparams, dict) and "sharing" in hparams:
-        content["hyper_parameters"] = {**hparams, "sharing": dict(cast(Any, target).hparams).get("sharing")}
-
-
 def _count_states(content: Mapping[str, Any], target: LightningModule) -> frozenset[str]:
-    names = list(_names(target).values())
+    names = list(first_names(target).values())
     optimizers = cast("list[dict[str, dict[int, Any]]]", content.get(OPTIMIZERS) or [])
     numbers = (number for optimizer in optimizers for number in optimizer["state"])
     return frozenset(names[number] for number in numbers)

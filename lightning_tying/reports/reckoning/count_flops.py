@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, TypeAlias, cast
 
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from lightning_tying.lowering.runtime.cached_values import cache_values
+from lightning_tying.reports.reckoning.per_token import PerToken
 
 Inputs: TypeAlias = "Tensor | Sequence[Any] | Mapping[str, Any]"
 
@@ -40,6 +42,24 @@ def count_flops(module: nn.Module, inputs: Inputs) -> tuple[int, int, str] | Non
         gross = _count(module, inputs)
     unit, number = _find_unit(inputs)
     return (gross // number, net // number, unit) if gross and number else None
+
+
+def recount(module: nn.Module, inputs: Inputs, reckoned: PerToken) -> PerToken:
+    """Put what a forward pass counts in place of what was reckoned; what cannot be counted stays.
+
+    Args:
+        module: on any device, meta too.
+        inputs: on the same.
+        reckoned: from the shapes of the sites.
+    """
+    try:
+        counted = count_flops(module, inputs)
+    except Exception:  # the user's forward may refuse its own example in any way; nothing depends on it
+        return reckoned
+    if counted is None:
+        return reckoned
+    gross, net, unit = counted
+    return replace(reckoned, flops_gross=gross, flops_net=net, counted=True, unit=unit)
 
 
 def _count(module: nn.Module, inputs: Inputs) -> int:

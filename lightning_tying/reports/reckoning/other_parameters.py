@@ -8,8 +8,8 @@ from torch import nn
 
 from lightning_tying.graph.inventory import Inventory
 from lightning_tying.graph.ir import SharingGraph
-from lightning_tying.graph.parts import TensorMeta
 from lightning_tying.lowering.resolve import find_slots
+from lightning_tying.reports.reckoning.live_meta import read_meta
 
 
 def add_other_parameters(graph: SharingGraph, module: nn.Module, inventory: Inventory) -> SharingGraph:
@@ -23,10 +23,5 @@ def add_other_parameters(graph: SharingGraph, module: nn.Module, inventory: Inve
     fqns = [tensor.fqn for tensor in inventory.unbindable if tensor.reason in {"dtype", "layout"}]
     slots = find_slots(module, fqns)
     once = {id(slot.read()): (fqn, slot.read()) for fqn, slot in reversed(slots.items())}  # the first FQN remains
-    others = tuple((fqn, _read_meta(parameter)) for fqn, parameter in reversed(once.values()))
+    others = tuple((fqn, read_meta(parameter)) for fqn, parameter in reversed(once.values()))
     return replace(graph, private=(*graph.private, *others)) if others else graph
-
-
-def _read_meta(parameter: nn.Parameter) -> TensorMeta:
-    dtype = str(parameter.dtype).removeprefix("torch.")
-    return TensorMeta(tuple(parameter.shape), dtype, str(parameter.device), parameter.requires_grad)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 from torch import nn
 from torch.nn.parameter import is_lazy
@@ -15,13 +17,16 @@ from lightning_tying.graph.inventory import take_inventory
 from lightning_tying.graph.ir import ParameterName, SharingGraph, SharingGroup, TensorMeta
 from lightning_tying.lowering.resolve import find_slots
 from lightning_tying.lowering.state import find_tied
-from lightning_tying.reports.reckoning.family_rows import join_families, read_families
+from lightning_tying.reports.reckoning.family_rows import join_families
 from lightning_tying.reports.reckoning.footprint import Footprint, reckon_footprint
+from lightning_tying.reports.reckoning.live_meta import read_meta, refresh_meta
 from lightning_tying.reports.reckoning.optimizer_state import ADAMW, NO_STATE, StateRule, StateRules
 from lightning_tying.reports.reckoning.per_token import reckon_per_token
 from lightning_tying.reports.reckoning.run_parts import Part
 from lightning_tying.reports.reckoning.run_savings import RunSavings
 from lightning_tying.reports.reckoning.traffic import Traffic
+
+_Kind: TypeAlias = "tuple[TensorMeta, StateRule | None]"  # parameters of which all take the same
 
 
 @dataclass(frozen=True)
@@ -87,37 +92,43 @@ class _Reckoning:
         """The groups of one tied root that several sites read, or that a derived site reads."""
         told = [group for group in graph.groups if _is_told(group)]
         slots = find_slots(root, (place for group in told for place in group.places))
-        held = {place: id(slot.peek()) for place, slot in slots.items()}
-        self.claimed |= set(held.values())
-        rules = {group.name: self.find(held[group.keeper]) for group in told}
+        held = {place: slot.peek() for place, slot in slots.items()}
+        self.claimed |= set(map(id, held.values()))
+        now = {group.name: self._look_at(group, held[group.keeper]) for group in told}
         for group in told:
             if group.is_plain:
-                once = reckon_footprint(group.meta, rules[group.name])
+                once = reckon_footprint(*now[group.name])
                 name, family = f"{prefix}{group.name}", f"{prefix}{group.name.family}"
                 uses = len(group.uses)
                 yield Part(name, "shared", uses, uses * once, once, group.meta.shape, family)
-        yield from self._take_derived(graph, rules, prefix)
+        yield from self._take_derived(graph, now, prefix)
+
+    def _look_at(self, group: SharingGroup, parameter: nn.Parameter | None) -> tuple[TensorMeta, StateRule | None]:
+        return refresh_meta(group.meta, parameter), self.find(id(parameter))
 
     def _take_derived(
-        self, graph: SharingGraph, rules: Mapping[ParameterName, StateRule | None], prefix: str
+        self, graph: SharingGraph, now: Mapping[ParameterName, tuple[TensorMeta, StateRule | None]], prefix: str
     ) -> Iterator[Part]:
         groups = {group.name: group for group in graph.groups if not group.is_plain}
         together = join_families(graph.derived, groups)
-        sites = dict.fromkeys(together, 0)
-        gross, net = ({names: Footprint() for names in together} for _ in range(2))
         of_family = {family: names for names in together for family in names}
-        for group in groups.values():
-            names = of_family[group.name.family]
-            aliases, once = sum(not use.slot for use in group.uses), reckon_footprint(group.meta, rules[group.name])
-            sites[names] += aliases
-            gross[names] += aliases * once
-            net[names] += once
+        gross, net = ({names: Counter[_Kind]() for names in together} for _ in range(2))  # alike ones are counted
+        changed = {group.meta.dtype: now[name][0].dtype for name, group in groups.items()}
+        metas = {
+            site.meta: replace(site.meta, dtype=changed[site.meta.dtype])
+            for site in graph.derived
+            if changed.get(site.meta.dtype, site.meta.dtype) != site.meta.dtype
+        }
+        for name, group in groups.items():
+            names = of_family[name.family]
+            gross[names][now[name]] += sum(not use.slot for use in group.uses)
+            net[names][now[name]] += 1
         for derived in graph.derived:
-            names = of_family[next(family for family in read_families(derived) if family in of_family)]
-            sites[names] += 1
-            gross[names] += reckon_footprint(derived.meta, self.usual)
+            names = of_family[next(each.family for each in derived.expression.parameters if each.family in of_family)]
+            gross[names][metas.setdefault(derived.meta, derived.meta), self.usual] += 1
         for names in together:
-            yield Part(prefix + ", ".join(names), "derived", sites[names], gross[names], net[names])
+            title, sites = prefix + ", ".join(names), gross[names].total()
+            yield Part(title, "derived", sites, _sum_kinds(gross[names]), _sum_kinds(net[names]))
 
     def take_alone(self, alone: Iterable[tuple[tuple[str, ...], TensorMeta, int]]) -> Iterator[Part]:
         """Parameters outside all groups; those that a module has under several names are shared as well."""
@@ -142,6 +153,10 @@ class _Reckoning:
         if len(dict.fromkeys(rules)) > len(told):
             return None
         return " and ".join(dict.fromkeys(told[:3])) or "no optimizer"
+
+
+def _sum_kinds(kinds: Mapping[_Kind, int]) -> Footprint:
+    return sum((count * reckon_footprint(*kind) for kind, count in kinds.items()), Footprint())
 
 
 def find_graphs(module: nn.Module) -> Iterator[tuple[str, nn.Module, SharingGraph]]:
@@ -172,7 +187,7 @@ def _list_alone(
 ) -> list[tuple[tuple[str, ...], TensorMeta, int]]:
     """The names, metadata and identity of every parameter that no sharing group has counted."""
     left = [(parameter, told) for parameter, told in names.items() if id(parameter) not in claimed]
-    return [(tuple(told), _read_meta(parameter), id(parameter)) for parameter, told in left]
+    return [(tuple(told), read_meta(parameter), id(parameter)) for parameter, told in left]
 
 
 def _find_alone(
@@ -182,15 +197,11 @@ def _find_alone(
     alone: list[tuple[tuple[str, ...], TensorMeta, int]] = []
     for _, root, graph in graphs:
         slots = find_slots(root, (fqn for fqn, _ in graph.private))
-        alone += [((fqn,), meta, id(slots[fqn].peek())) for fqn, meta in graph.private]
+        found = [(fqn, meta, slots[fqn].peek()) for fqn, meta in graph.private]
+        alone += [((fqn,), refresh_meta(meta, parameter), id(parameter)) for fqn, meta, parameter in found]
         single = [group for group in graph.groups if not _is_told(group)]
         alone += [((group.owner,), group.meta, 0) for group in single]
     return alone
-
-
-def _read_meta(parameter: nn.Parameter) -> TensorMeta:
-    dtype = str(parameter.dtype).removeprefix("torch.")
-    return TensorMeta(tuple(parameter.shape), dtype, str(parameter.device), parameter.requires_grad)
 
 
 def _check_counted(made: RunSavings, module: nn.Module) -> None:

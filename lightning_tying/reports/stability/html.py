@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
 
+from lightning_tying.reports.drawing import write_svg
+from lightning_tying.reports.page import page, picture, wide, write_page, write_sentence
 from lightning_tying.reports.stability.advice import advise_families, advise_group
 from lightning_tying.reports.stability.history import History
-from lightning_tying.reports.stability.page import page, write_page, write_sentence
-from lightning_tying.reports.stability.pictures import draw_cosines, draw_timeline, write_svg
+from lightning_tying.reports.stability.pictures import draw_cosines, draw_timeline
 from lightning_tying.reports.stability.record import Record
 from lightning_tying.reports.stability.summary import GroupSummary, summarize
 from lightning_tying.reports.stability.text import describe_savings, rows_table, savings_table, summary_table
@@ -50,24 +50,24 @@ def render_report(history: History, savings: Mapping[str, Any] | None = None) ->
 
 def _overview(summaries: Sequence[GroupSummary], savings: Mapping[str, Any] | None) -> str:
     saved = describe_savings(savings)
-    counts = f'<div class="wide">{savings_table(savings).to_html()}</div>'
+    counts = wide(savings_table(savings).to_html())
     told = f"<h2>Savings</h2><p>{escape(saved)}</p>{counts}" if saved else ""
     if not summaries:
         return f"{told}<p>{NOTHING}</p>"
     advice = "".join(f"<li>{write_sentence(sentence)}</li>" for sentence in advise_families(summaries))
-    table = f'<div class="wide">{summary_table(summaries).to_html()}</div>'
+    table = wide(summary_table(summaries).to_html())
     return f"{told}<h2>Advice, the worst first</h2><ol>{advice}</ol><h2>Sharing groups</h2>{table}"
 
 
 def _section(summary: GroupSummary, records: Sequence[Record], family: Sequence[GroupSummary]) -> str:
-    pictures = _picture(
+    pictures = picture(
         write_svg(draw_timeline(records, summary.group)), f"{summary.group}: coherence and norms by step"
     )
     if summary.cosines is not None and len(summary.uses) > 1:
         drawn = draw_cosines(summary.cosines, summary.uses, f"{summary.group}: mean cosine{_error(records[-1])}")
-        pictures += _picture(write_svg(drawn), f"{summary.group}: mean cosine of each two uses")
+        pictures += picture(write_svg(drawn), f"{summary.group}: mean cosine of each two uses")
     rows = next((record.rows for record in reversed(records) if record.rows), None)
-    table = f'<div class="wide">{rows_table(rows, summary.uses).to_html()}</div>' if rows else ""
+    table = wide(rows_table(rows, summary.uses).to_html()) if rows else ""
     heading = f"<h3>{escape(summary.group)}</h3><p>{write_sentence(advise_group(summary, family))}</p>"
     return f'<section>{heading}<div class="pictures">{pictures}</div>{table}</section>'
 
@@ -79,8 +79,3 @@ def _family(summary: GroupSummary, summaries: Sequence[GroupSummary]) -> list[Gr
 
 def _error(record: Record) -> str:
     return f" (of a sketch, standard error {record.cosine_error:.2g})" if record.pairs == "sketch" else ""
-
-
-def _picture(svg: str, told: str) -> str:
-    content = base64.b64encode(svg.encode()).decode()
-    return f'<img alt="{escape(told)}" src="data:image/svg+xml;base64,{content}">'

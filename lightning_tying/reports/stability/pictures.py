@@ -5,20 +5,18 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Sequence
 from typing import Any
 
 import matplotlib
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from lightning_tying.reports.drawing import COLORS, make_figure
 from lightning_tying.reports.stability.record import Record
 from lightning_tying.reports.stability.summary import Matrix
 from lightning_tying.reports.stability.use_names import number_uses
 
-COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#999999")  # Okabe and Ito
 DASHES = ("-", "--", "-.", ":")  # lines differ in more than color
 MARKERS = "osD^v<>P"
 MOST_LINES = 8  # uses that have a line of their own
@@ -37,7 +35,7 @@ def draw_cosines(cosines: Matrix, uses: Sequence[str], title: str) -> Figure:
     """
     count = len(uses)
     side = min(7.5, 2.6 + 0.34 * count)
-    figure = _figure(side + 1.6, side)
+    figure = make_figure(side + 1.6, side)
     axes = figure.add_subplot()
     colors = matplotlib.colormaps["PuOr_r"].with_extremes(bad="#bbbbbb")
     image = axes.imshow([list(row) for row in cosines], cmap=colors, vmin=-1, vmax=1, interpolation="nearest")
@@ -63,7 +61,7 @@ def draw_timeline(records: Sequence[Record], title: str) -> Figure:
         records: of one group, by step.
         title: of the picture.
     """
-    figure = _figure(7.2, 4.6)
+    figure = make_figure(7.2, 4.6)
     upper, lower = figure.subplots(2, 1, sharex=True)
     steps = [record.step for record in records]
     _plot(upper, steps, [record.kappa for record in records], 0, "coherence κ")
@@ -83,14 +81,6 @@ def draw_timeline(records: Sequence[Record], title: str) -> Figure:
     return figure
 
 
-def write_svg(figure: Figure) -> str:
-    """The figure as SVG: the same bytes for the same numbers. Its letters are text, in a font that the reader has."""
-    with matplotlib.rc_context({"svg.hashsalt": "lightning_tying", "svg.fonttype": "none"}):
-        buffer = io.StringIO()
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    return buffer.getvalue()
-
-
 def label_uses(uses: Sequence[str]) -> list[str]:
     """`layers.3` where the uses differ in that number alone; else their names, the middle of long ones left out."""
     numbering = number_uses(uses)
@@ -104,13 +94,6 @@ def _shorten(name: str) -> str:
         return name
     half = (LONGEST - 1) // 2
     return f"{name[:half]}…{name[-half:]}"
-
-
-def _figure(width: float, height: float) -> Figure:
-    """A figure that belongs to no window system and no global state."""
-    figure = Figure(figsize=(width, height), dpi=110, layout="constrained", facecolor="white")
-    FigureCanvasAgg(figure)
-    return figure
 
 
 def _write_cells(axes: Any, cosines: Matrix) -> None:

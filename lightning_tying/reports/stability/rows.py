@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
 from lightning_tying.reports.stability.measures import coherence_of
+
+_unique: Callable[[Tensor], Tensor] = cast(Any, torch).unique  # sorted; torch has no stub for it
 
 
 @dataclass(frozen=True)
@@ -57,8 +60,7 @@ def measure_rows(
 
 
 def _sorted_once(members: Sequence[int] | Tensor) -> Tensor:
-    listed = torch.as_tensor(members, dtype=torch.int64).cpu().flatten()
-    return torch.tensor(sorted({int(row) for row in listed}), dtype=torch.int64)
+    return _unique(torch.as_tensor(members, dtype=torch.int64).cpu().flatten())
 
 
 def _measure(squares: Tensor, summed: float, total: float) -> RowNumbers:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, TypeAlias
 
 from lightning_tying.reports.stability.record import Record
+from lightning_tying.reports.stability.rows import RowNumbers
 from lightning_tying.reports.stability.signs import is_conflict, is_dominated, is_fast, is_spike
 
 NARROWEST = 0.1  # spread of the cosine of two uses over samples
@@ -37,6 +38,7 @@ class GroupSummary:
         fast: steps that moved the parameter too far, as the sample before did; the first sample does not count, since
             what is 0 at the start moves by more than its size.
         nonfinite: steps with a gradient that is not finite, each with its first use.
+        rows: of a vocabulary table by language or group of rows, of the last sample that has them.
     """
 
     group: str
@@ -54,6 +56,7 @@ class GroupSummary:
     spikes: tuple[int, ...]
     fast: tuple[int, ...]
     nonfinite: tuple[tuple[int, str], ...]
+    rows: Mapping[str, RowNumbers] = field(default_factory=dict[str, RowNumbers])
 
     @property
     def dominance(self) -> float:
@@ -94,6 +97,7 @@ class GroupSummary:
             "spikes": list(self.spikes),
             "fast": list(self.fast),
             "nonfinite": [{"step": step, "first": use} for step, use in self.nonfinite],
+            "rows": {name: _json_rows(row) for name, row in self.rows.items()},
         }
 
 
@@ -136,6 +140,7 @@ def _summarize(records: Sequence[Record]) -> GroupSummary:
         spikes=tuple(record.step for record in records if is_spike(record)),
         fast=tuple(each.step for before, each in pairwise(records[1:]) if is_fast(before) and is_fast(each)),
         nonfinite=tuple((each.step, each.first_nonfinite or "") for each in records if not each.finite),
+        rows=next((each.rows for each in reversed(records) if each.rows), last.rows),
     )
 
 
@@ -161,6 +166,11 @@ def _standard_error(cells: Sequence[float]) -> float:
 
 def _json(number: float) -> float | None:
     return number if math.isfinite(number) else None
+
+
+def _json_rows(row: RowNumbers) -> dict[str, Any]:
+    norms = [_json(norm) for norm in row.norms]
+    return {"rows": row.rows, "share": _json(row.share), "kappa": _json(row.kappa), "norms": norms}
 
 
 def _json_matrix(matrix: Matrix | None) -> list[list[float | None]] | None:

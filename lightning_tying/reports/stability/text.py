@@ -37,7 +37,8 @@ def write_text(history: History, savings: Mapping[str, Any] | None = None) -> st
     saved = describe_savings(savings)
     advice = "\n".join(f"- {sentence}" for sentence in advise_families(summaries))
     notes = "\n".join(f"note: {note}" for note in history.notes)
-    return "\n\n".join(part for part in (saved, advice, summary_table(summaries).to_text(), notes) if part)
+    rows = [f"{each.group}, by row\n\n{rows_table(each.rows, each.uses).to_text()}" for each in summaries if each.rows]
+    return "\n\n".join(part for part in (saved, advice, summary_table(summaries).to_text(), *rows, notes) if part)
 
 
 def to_data(history: History, savings: Mapping[str, Any] | None = None) -> dict[str, Any]:

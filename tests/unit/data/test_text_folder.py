@@ -32,6 +32,8 @@ def test_tables_agree(tmp_path):
         ("a.tsv", "", "must be language codes"),
         ("a.tsv", "en\tde\n", "holds no messages"),
         ("a.tsv", "Yes please\tJa\n", "must be language codes"),
+        ("a.tsv", "de\ten\tde_DE\nJa\tYes\tJa\n", r"a\.tsv:1 has two columns of the language 'de'"),
+        ("a.tsv", "en\tde\n\nYes\tJa\nNo\n", "row 4 has 1 cells"),
         ("a.tsv", "en\tde\nYes\n", "row 2 has 1 cells, the first has 2"),
         ("a.jsonl", "{", "row 1 is no JSON"),
         ("a.jsonl", "[]", "row 1 must be an object"),

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from lightning_tying.data.corpus import SPLITS, split_messages
-from lightning_tying.data.text_rows import LabelRows, PairRows, WindowRows
+from lightning_tying.data.pair_rows import PairRows
+from lightning_tying.data.text_rows import LabelRows, WindowRows
 from lightning_tying.data.token_store import make_token_store
 from lightning_tying.vocab import SharedVocabulary
 
@@ -59,7 +60,9 @@ def test_only_the_end_of_a_window_is_padded(vocabulary, store):
 
 
 def test_pairs(corpus, vocabulary, store):
-    rows = PairRows(corpus, store, "train", languages=LANGUAGES, source="en", vocabulary=vocabulary, length=100)
+    rows = PairRows(
+        corpus, store, "train", languages=LANGUAGES, directions=(("en", "de"),), vocabulary=vocabulary, length=100
+    )
     assert len(rows) == len(corpus.splits["train"]["de"])
     batch = rows.batch(np.arange(len(rows)))
     for source, target, source_text, reference in zip(
@@ -75,8 +78,23 @@ def test_pairs(corpus, vocabulary, store):
     assert (batch["source"] != vocabulary.pad_id).any(dim=0).all()  # no column of padding only
 
 
+def test_both_directions_are_groups_with_their_languages_and_tags(corpus, vocabulary, store):
+    directions = (("en", "de"), ("de", "en"))
+    rows = PairRows(
+        corpus, store, "train", languages=LANGUAGES, directions=directions, vocabulary=vocabulary, length=100
+    )
+    half = len(corpus.splits["train"]["de"])
+    assert rows.groups == [(0, half), (half, 2 * half)]
+    batch = rows.batch(np.array([0, half]))
+    assert batch["source_language"].tolist() == [0, 1] and batch["language"].tolist() == [1, 0]
+    assert batch["source_text"] == batch["reference"][::-1]
+    assert batch["target"][:, 0].tolist() == [vocabulary.language_ids["de"], vocabulary.language_ids["en"]]
+    for widths, source, target in zip(rows.widths[[0, half]], batch["source"], batch["target"], strict=True):
+        assert widths.tolist() == [int((source != 0).sum()), int((target != 0).sum())]
+
+
 def test_long_pairs_are_left_out_of_training_and_cut_elsewhere(corpus, vocabulary, store):
-    options = {"languages": LANGUAGES, "source": "en", "vocabulary": vocabulary, "length": 4}
+    options = {"languages": LANGUAGES, "directions": (("en", "de"),), "vocabulary": vocabulary, "length": 4}
     assert len(PairRows(corpus, store, "train", **options)) == 0
     rows = PairRows(corpus, store, "test", **options)
     batch = rows.batch(np.arange(len(rows)))

@@ -6,6 +6,7 @@ import pytest
 
 from lightning_tying.errors import ConfigError
 from lightning_tying.vocab import SharedVocabulary
+from lightning_tying.vocab.tokenizer_file import load_any_tokenizer, read_any_tokenizer
 
 
 @pytest.fixture(scope="module")
@@ -66,3 +67,49 @@ def test_size_is_the_largest_id_and_not_the_count(content):
         pieces[last] = 400
 
     assert SharedVocabulary.from_json(edited(content, move)).size == 401
+
+
+def test_the_line_of_a_broken_merge_is_named(content, tmp_path):
+    path = tmp_path / "tokenizer.json"
+    model = {**content["model"], "merges": [["a", "b"], ["a", "zz"]]}
+    model["vocab"] = {**model["vocab"], "ab": 900}
+    path.write_text(json.dumps({**content, "model": model}, indent=1))
+    last = next(number for number, text in enumerate(path.read_text().splitlines(), 1) if '"zz"' in text)
+    with pytest.raises(ConfigError, match=rf"tokenizer\.json is .* \['a', 'zz'\] \(line {last - 2}\) names .* 'zz'"):
+        load_any_tokenizer(path)
+
+
+def pretty(model, **more):
+    return json.dumps({"version": "1.0", "added_tokens": [], "model": model, **more})
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ({"type": "BPE", "vocab": {"a": 0, "b": 0}, "merges": []}, "2 pieces have the id 0: 'a', 'b'"),
+        ({"type": "BPE", "vocab": {"a": -1}, "merges": []}, "the id -1"),
+        ({"type": "BPE", "vocab": {"a": True}, "merges": []}, "the id True"),
+        ({"type": "BPE", "vocab": {"a": 10**12}, "merges": []}, "the id 1000000000000"),
+        ({"type": "BPE", "vocab": {"a": 0}, "merges": ["a a a"]}, "has 3 parts"),
+        ({"type": "Unigram", "vocab": [["a", 0.0], ["a", 1.0]]}, "'a' stands in `vocab` 2 times"),
+        ({"type": "Unigram", "vocab": [["a", 0.0]], "unk_id": 7}, "`unk_id` is 7, and there are 1 pieces"),
+        ({"type": "Unigram", "vocab": [["a"]]}, "not a piece with its score"),
+        ({"type": "Unigram", "vocab": []}, "no `vocab`"),
+        ({"type": "WordPiece", "vocab": []}, "no `vocab`"),
+        ({"type": "Magic"}, "'Magic', none of BPE"),
+    ],
+)
+def test_inconsistent_tokenizers_of_others_are_refused(model, message):
+    with pytest.raises(ConfigError, match=message):
+        read_any_tokenizer(pretty(model), "x.json")
+
+
+def test_tokenizers_of_others_are_read():
+    model = {"type": "BPE", "vocab": {"a": 0, "b": 5, "ab": 9}, "merges": ["a b"]}
+    assert read_any_tokenizer(pretty(model), "x.json").encode("ab").ids == [9]
+
+
+def test_a_file_that_is_no_text(tmp_path):
+    (tmp_path / "x.json").write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match=r"x\.json is not UTF-8 text \(byte 0\)"):
+        load_any_tokenizer(tmp_path / "x.json")

@@ -14,9 +14,10 @@ import pytest
 import torch
 
 from lightning_tying.errors import ConfigError
+from lightning_tying.reports.drawing import write_svg
 from lightning_tying.reports.stability.history import History
 from lightning_tying.reports.stability.html import MOST_GROUPS, render_report, write_report
-from lightning_tying.reports.stability.pictures import draw_cosines, draw_timeline, label_uses, write_svg
+from lightning_tying.reports.stability.pictures import draw_cosines, draw_timeline, label_uses
 from lightning_tying.reports.stability.rows import RowNumbers
 from lightning_tying.reports.stability.text import describe_savings, to_data, write_text
 from tests.unit.reports.stability.samples import opposed, record

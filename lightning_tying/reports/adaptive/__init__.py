@@ -1,0 +1,1 @@
+"""Decisions about sharing in; the lines, the picture and the page that tell them in their order out."""

@@ -1,0 +1,1 @@
+"""Training of vocabularies: texts of each language go in, a tokenizer comes out; one file for each strategy."""
