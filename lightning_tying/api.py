@@ -16,6 +16,8 @@ from lightning_tying.graph.inventory import take_inventory
 from lightning_tying.graph.ir import SharingGraph
 from lightning_tying.lowering.again import check_same
 from lightning_tying.lowering.apply import apply_plan, preview_plan
+from lightning_tying.lowering.edits.join import join
+from lightning_tying.lowering.edits.split import split
 from lightning_tying.lowering.initial.distances import InitialReport
 from lightning_tying.lowering.lower import lower
 from lightning_tying.lowering.materialize import materialize_module
@@ -41,10 +43,12 @@ __all__ = [
     "cache_values",
     "discover",
     "get_plan",
+    "join",
     "make_plan",
     "materialize",
     "report_distances",
     "report_savings",
+    "split",
     "tie",
     "untie",
     "verify",

@@ -94,6 +94,12 @@ def _report(words: list[str]) -> int:
     return report(words[1:])
 
 
+def _vocab(words: list[str]) -> int:
+    from lightning_tying.commands.vocabulary.command import vocabulary  # only for this command
+
+    return vocabulary(words[1:])
+
+
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "fit": _run,
     "validate": _run,
@@ -103,6 +109,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "discover": _discover,
     "report": _report,
     "checkpoint": _checkpoint,
+    "vocab": _vocab,
     "examples": _examples,
 }
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import Any, Literal
 
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -16,17 +18,20 @@ from torch.optim import Optimizer
 from typing_extensions import override
 
 from lightning_tying.callbacks.stability import run
-from lightning_tying.callbacks.stability.groups import choose_groups
+from lightning_tying.callbacks.stability.groups import check_members, choose_groups, find_left
 from lightning_tying.callbacks.stability.log import log_pictures, log_records
 from lightning_tying.callbacks.stability.movement import Movement
-from lightning_tying.callbacks.stability.options import require_count, require_word
+from lightning_tying.callbacks.stability.options import require_count, require_patterns, require_word
 from lightning_tying.callbacks.stability.page import write_page
 from lightning_tying.callbacks.stability.sample import check_part, make_sink, take_records
+from lightning_tying.callbacks.stability.tables import NO_TABLES, Tables
 from lightning_tying.callbacks.stability.watch import Alarm, GroupWatch
 from lightning_tying.callbacks.stability.window import Part, Window, make_parts
 from lightning_tying.gradients.combining.combine import make_combination
+from lightning_tying.gradients.combining.member_gradients import combine_members
 from lightning_tying.gradients.shared import SharedParameter
-from lightning_tying.reports.stability.history import FILE_NAME, append_records, read_history
+from lightning_tying.lowering.edits.record import EditRecord
+from lightning_tying.reports.stability.history import FILE_NAME, read_history
 from lightning_tying.reports.stability.record import Pairs, Record
 
 
@@ -40,6 +45,8 @@ class GradientStability(Callback):
     Args:
         every_n_steps: which steps are sampled: the first, and one in so many.
         groups: names in which `*` is any text, of sharing groups or of places that read them; None for all.
+        by: what is told apart: single uses, or with `member` the models of a `JointTraining`, each with the sum of its
+            uses; `combine` then weighs members, by their gradients of all that two of them share.
         max_uses: groups with more uses have no pairs: norms and coherence alone.
         pairs: how cosines of two uses are found: from a random projection (`sketch`), from all gradients (`exact`, a
             copy of the parameter for each use), or `none`.
@@ -66,6 +73,7 @@ class GradientStability(Callback):
         every_n_steps: int = 50,
         groups: str | list[str] | None = None,
         *,
+        by: Literal["use", "member"] = "use",
         max_uses: int = 64,
         pairs: Pairs = "sketch",
         self_check: bool = True,
@@ -76,7 +84,8 @@ class GradientStability(Callback):
     ) -> None:
         self.every_n_steps = require_count("every_n_steps", every_n_steps, 1)
         self.max_uses = require_count("max_uses", max_uses, 2)
-        self.groups = [groups] if isinstance(groups, str) else groups
+        self.groups = require_patterns(groups)
+        self.by = require_word("by", by, ("use", "member"))
         self.pairs: Pairs = require_word("pairs", pairs, ("sketch", "exact", "none"))
         self.self_check = self_check
         self.on_conflict = require_word("on_conflict", on_conflict, (None, "warn", "stop"))
@@ -84,7 +93,8 @@ class GradientStability(Callback):
         self.folder = None if folder is None else str(folder)
         self.report = report
         self.alarms: list[Alarm] = []
-        self._combination = make_combination(combine)
+        combination = make_combination(combine)
+        self._combination = combine_members(combination) if by == "member" else combination
         self._watches: dict[str, GroupWatch] = {}
         self._last: int | None = None  # global_step // every_n_steps of the last sample
         self._forget_run()
@@ -94,6 +104,8 @@ class GradientStability(Callback):
     def state_key(self) -> str:
         """Tells this callback's state from that of another one in the same trainer."""
         told = {"every_n_steps": self.every_n_steps, "groups": self.groups, "pairs": self.pairs}
+        if self.by != "use":
+            told["by"] = self.by
         return self._generate_state_key(**told, combine=self.combine, folder=self.folder)
 
     @override
@@ -107,15 +119,33 @@ class GradientStability(Callback):
         obstacle = run.find_obstacle(trainer)
         if obstacle is not None:
             run.refuse_combination(self.combine, self._combination is not None, obstacle)
-            rank_zero_warn(
-                f"GradientStability is off: {obstacle} does not leave the gradients of single uses to be seen."
-            )
+            rank_zero_warn(f"GradientStability is off: {obstacle} leaves no gradients of single uses to be seen.")
             return
         needs = self._combination is not None and self._combination.needs_gradients
         run.refuse_combination(self.combine, needs, run.find_strategy(trainer, pl_module))
+        if self.by == "member":
+            check_members(pl_module)
         self._groups = choose_groups(pl_module, self.groups)
+        self._tables = Tables(trainer, pl_module, self._groups)
         if not self._groups:
             rank_zero_info("GradientStability measures nothing: this model has no shared parameter that is trained.")
+        claims = [each.find_claim(trainer) for each in run.list_before(trainer, self)]
+        run.warn_of_doubles(*self.find_claim(trainer), claims)
+
+    def find_claim(self, trainer: Trainer) -> tuple[Path, set[str]]:
+        """Where this run's records are written, and of which groups they are."""
+        return run.find_folder(trainer, self.folder), {str(group.name) for group in self._groups}
+
+    def on_sharing_edited(self, trainer: Trainer, pl_module: LightningModule, record: EditRecord) -> None:
+        """Go on with the groups that there are after a split or a join; those of other uses begin anew."""
+        reopens = self._window is not None
+        self._close()
+        for name, _ in (*record.before, *record.after):
+            self._watches.pop(name, None)
+        self._groups = find_left(pl_module, self.groups)
+        self._tables = Tables(trainer, pl_module, self._groups)
+        if reopens:
+            self.on_train_batch_start(trainer, pl_module, None, 0)
 
     @override
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
@@ -127,7 +157,7 @@ class GradientStability(Callback):
         if not sampled and self._combination is None:
             return
         check = sampled and self.self_check and not self._checked and not run.changes_sums(trainer)
-        sink = (lambda: make_sink(self.pairs)) if sampled else None
+        sink = partial(make_sink, self.pairs, self._tables.names, by_member=self.by == "member") if sampled else None
         parts = make_parts(trainer.optimizers, self._groups, sink, check, self._combination)
         self._sampled = number if sampled else None
         self._window = Window(pl_module, parts)
@@ -152,8 +182,7 @@ class GradientStability(Callback):
             return
         scale = run.find_scale(trainer)
         unscale = 1.0 if run.unscales_itself(optimizer) else 1 / scale
-        if part.sink is not None:
-            self._measure(trainer, part, scale, unscale)
+        self._measure(trainer, part, scale, unscale)
         if self._combination is not None and part.combined is not None:
             self._combination.write(part.combined, part.parameters, unscale)
 
@@ -199,22 +228,21 @@ class GradientStability(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from there."""
         self._last = state_dict["last"]
-        self._watches = {}
-        for name, state in state_dict["groups"].items():
-            self._watches[name] = GroupWatch()
-            self._watches[name].load_state_dict(state)
+        self._watches = {name: GroupWatch.from_state(state) for name, state in state_dict["groups"].items()}
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what belongs to a run in this process."""
-        return {**self.__dict__, "_window": None, "_groups": [], "_records": [], "_movement": None}
+        here: dict[str, Any] = {"_window": None, "_groups": [], "_tables": NO_TABLES, "_records": [], "_movement": None}
+        return {**self.__dict__, **here}
 
     def _forget_run(self) -> None:
         self._groups: list[SharedParameter] = []
+        self._tables = NO_TABLES
         self._window: Window | None = None
         self._sampled: int | None = None
         self._fresh = True  # no backward pass since the last optimizer step
         self._checked = False
-        self._wrote = False
+        self._wrote, self._writes = False, True
         self._records: list[Record] = []
         self._movement: Movement | None = None
 
@@ -232,10 +260,10 @@ class GradientStability(Callback):
         self._last = self._sampled
         self._checked = self._checked or part.check is not None
         check_part(part, unscale, trainer.lightning_module.automatic_optimization)
-        least = 2 if self.groups is None else 1
-        chosen = {name: numbers for name, numbers in found.items() if len(numbers.keys) >= least}
+        chosen = {name: numbers for name, numbers in found.items() if self.groups or len(numbers.keys) > 1}
         names = {str(name): part.parameters[name] for name in chosen}
-        self._records += take_records(trainer.global_step, chosen, self._watches, self.max_uses)
+        rows = self._tables.measure(chosen) if trainer.is_global_zero else {}
+        self._records += take_records(trainer.global_step, chosen, self._watches, self.max_uses, rows)
         self._movement = Movement({**(self._movement.parameters if self._movement else {}), **names})
 
     def _tell(self, trainer: Trainer, records: Sequence[Record], moved: Mapping[str, float]) -> None:
@@ -245,6 +273,7 @@ class GradientStability(Callback):
         run.react(trainer, alarms, self.on_conflict)
         if not records or run.is_dry(trainer) or not trainer.is_global_zero:
             return
-        self._wrote = True
-        append_records(run.find_folder(trainer, self.folder) / FILE_NAME, records)
+        if self._writes:
+            self._writes = run.write_records(run.find_folder(trainer, self.folder) / FILE_NAME, records)
+            self._wrote = self._wrote or self._writes
         log_records(trainer.loggers, records, records[-1].step)

@@ -18,9 +18,11 @@ from typing_extensions import override
 
 from lightning_tying.api import discover, report_savings
 from lightning_tying.callbacks.savings.files import write_files
-from lightning_tying.callbacks.savings.loggers import log_savings
+from lightning_tying.callbacks.savings.loggers import log_hyperparameters, log_savings
 from lightning_tying.callbacks.savings.run import count_per_token, find_use, read_peak
 from lightning_tying.callbacks.savings.table import make_table
+from lightning_tying.errors import ConfigError
+from lightning_tying.lowering.edits.record import EditRecord
 from lightning_tying.lowering.plan import Plan
 from lightning_tying.lowering.state import find_tied
 from lightning_tying.reports.reckoning.reckon_run import find_graphs, reckon_run
@@ -75,6 +77,21 @@ class ParameterSavings(Callback):
         self._record(trainer, pl_module, self._run)
 
     @override
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Give the loggers the values as hyperparameters, behind the module's own."""
+        if self._run is not None and not is_dry(trainer) and self._is_first(trainer):
+            for logger in trainer.loggers:
+                log_hyperparameters(logger, self._run)
+
+    def on_sharing_edited(self, trainer: Trainer, pl_module: LightningModule, record: EditRecord) -> None:
+        """Reckon, log and write again what is saved after a split or a join."""
+        del record
+        if self._run is not None:
+            run = reckon_run(pl_module, find_use(trainer, pl_module))
+            self._run = replace(run, per_token=self._run.per_token, optimizer=run.optimizer or self._run.optimizer)
+            self._record(trainer, pl_module, self._run)
+
+    @override
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
@@ -110,11 +127,10 @@ class ParameterSavings(Callback):
         folder = Path(self.folder or _checkpoint_folder(trainer))
         try:
             write_files(folder, plan, graphs, report_savings(plan or discover(module)), run)
-        except OSError as error:
+        except ConfigError as error:
             rank_zero_warn(
-                f"ParameterSavings cannot write sharing.json, .md, .html and .svg in {folder}: "
-                f"{error.strerror or error}. Training goes on without them. Give it a folder that can be written: "
-                "ParameterSavings(folder=...)."
+                f"ParameterSavings: {error} Training goes on without these files. Give it a folder that can be "
+                "written: ParameterSavings(folder=...)."
             )
             return False
         return True

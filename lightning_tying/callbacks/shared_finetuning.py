@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from typing_extensions import override
 
+from lightning_tying.lowering.edits.record import EditRecord
 from lightning_tying.lowering.resolve import find_slots
 from lightning_tying.lowering.state import find_tied
 
@@ -38,6 +39,16 @@ class SharedFinetuning(BaseFinetuning):
         for name, sites in frozen_groups(pl_module).items():
             if name not in before:
                 rank_zero_info(f"{type(self).__name__} freezes the sharing group `{name}`: {', '.join(sites)}.")
+
+    def on_sharing_edited(self, trainer: Trainer, pl_module: LightningModule, record: EditRecord) -> None:
+        """Remember the optimizers' parameters after a split or a join; a resumption makes their groups by name."""
+        del record
+        untyped: Any = self
+        names = {parameter: name for name, parameter in pl_module.named_parameters()}
+        for number, optimizer in enumerate(trainer.optimizers):
+            if number in untyped._internal_optimizer_metadata:
+                groups = untyped._apply_mapping_to_param_groups(optimizer.param_groups, names)
+                untyped._internal_optimizer_metadata[number] = groups
 
     @staticmethod
     @override

@@ -100,12 +100,17 @@ def check_spec(saved: SavedSharing, given: str, what: str) -> None:
     Raises:
         ConfigError: they differ, with the difference line by line.
     """
-    if saved.spec == given or _sort_spec(saved.spec) == _sort_spec(given):
+    if is_same(saved.spec, given):
         return
     lines = unified_diff(
         (saved.spec or "(none)").splitlines(), (given or "(none)").splitlines(), "checkpoint", what, lineterm="", n=1
     )
     raise ConfigError("\n".join([f"The checkpoint was made with another sharing spec than {what}:", *lines]))
+
+
+def is_same(one: str, other: str) -> bool:
+    """Whether two canonical texts are of one spec, whatever order it is written in."""
+    return one == other or _sort_spec(one) == _sort_spec(other)
 
 
 def _sort_spec(text: str) -> str:

@@ -10,6 +10,19 @@ from lightning_tying.gradients.keys import UseKey
 
 
 @dataclass(frozen=True, eq=False)
+class RowNorms:
+    """The norms of the rows of per-use gradients; float64 on the CPU.
+
+    Args:
+        uses: of the gradient of each use, [uses, rows].
+        total: of the sum over all uses, [rows].
+    """
+
+    uses: Tensor
+    total: Tensor
+
+
+@dataclass(frozen=True, eq=False)
 class UseStatistics:
     """The per-use gradients of one shared parameter at one sampled step.
 
@@ -30,6 +43,7 @@ class UseStatistics:
             equal to `norms` for an alias. NaN where the value of the site was not computed: a linear layer may read
             the parts of `base + low_rank(r)` one by one. Over several backward passes or processes the root of the
             summed, or averaged, squares. Empty where it was not measured.
+        rows: of a parameter whose rows were asked for; None for all others.
     """
 
     keys: tuple[UseKey, ...]
@@ -41,3 +55,4 @@ class UseStatistics:
     cosine_error: float = 0.0
     sum_sketch: Tensor | None = None
     site_norms: tuple[float, ...] = ()
+    rows: RowNorms | None = None

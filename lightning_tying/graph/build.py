@@ -29,6 +29,7 @@ from lightning_tying.graph.reading.values import ValueReader
 from lightning_tying.graph.report import Report, name_place
 from lightning_tying.graph.shapes.declared_shapes import Declared, find_declared
 from lightning_tying.graph.shapes.derived import infer_expressions
+from lightning_tying.graph.syncs.find_syncs import find_syncs
 from lightning_tying.spec.expand_presets import expand_presets
 from lightning_tying.spec.mistakes import Mistake
 from lightning_tying.spec.nearest import nearest_name
@@ -81,7 +82,10 @@ def draft_graph(spec: SharingSpec, inventory: Inventory, *, strict: bool = True)
 
 def _make_graph(spec: SharingSpec, inventory: Inventory, report: Report) -> SharingGraph:
     content = expand_presets(spec)
-    entries = _read_entries(content, inventory, report) if _check_root(spec, inventory, report) else []
+    rooted = _check_root(spec, inventory, report)
+    entries = _read_entries(content, inventory, report) if rooted else []
+    if rooted and spec.syncs:
+        find_syncs(spec, inventory, report)  # for its mistakes: what is shared in time changes nothing in the graph
     binding = [entry for entry in entries if not is_penalty(entry.entry)]
     check_brought(binding, report)
     bindings = bind_sites(binding, inventory.sites, report)

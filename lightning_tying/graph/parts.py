@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal, NamedTuple, Protocol
 
 from lightning_tying.algebra.expression import Expression, ParameterName, slot_place
@@ -200,7 +201,7 @@ class SharingGroup:
         """The place whose `nn.Parameter` all others hold: the owner's site, or the owner's slot."""
         return self.uses[0].place
 
-    @property
+    @cached_property
     def is_plain(self) -> bool:
         """Whether every use is an alias."""
         return not any(use.slot for use in self.uses)

@@ -30,8 +30,13 @@ def refuse_conflict(module: nn.Module) -> None:
         )
 
 
-def refuse_held(module: nn.Module, function: str) -> None:
+def refuse_held(module: nn.Module, function: str, instead: str = "") -> None:
     """Make sure that parameters may be replaced: whoever holds them would go on with the old ones.
+
+    Args:
+        module: whose parameters would be replaced.
+        function: what replaces them.
+        instead: what does it while somebody holds them; empty for nothing.
 
     Raises:
         ApplyError: naming who holds the parameters, and what to do.
@@ -41,7 +46,7 @@ def refuse_held(module: nn.Module, function: str) -> None:
         raise ApplyError(
             f"{function} came after {holder}, which holds parameters that would be replaced and would go on with the "
             f"old ones. Call {function} before the optimizer is made and before a strategy wraps the module: right "
-            "after tie, in a LightningModule's __init__ or configure_model."
+            f"after tie, in a LightningModule's __init__ or configure_model.{f' {instead}' if instead else ''}"
         )
 
 

@@ -19,6 +19,7 @@ from lightning_tying.spec.nodes import (
 )
 from lightning_tying.spec.patterns import Pattern
 from lightning_tying.spec.scalars import Scalar
+from lightning_tying.spec.sync_data import sync_to_data
 from lightning_tying.spec.yaml_text import quote_yaml, write_flow
 
 _NUMERAL = re.compile(r"-?[0-9]+|-?[0-9]+\.[0-9]+(e[-+]?[0-9]+)?|-?[0-9]+e[-+]?[0-9]+")
@@ -35,6 +36,8 @@ def spec_to_data(spec: SpecContent) -> Content:
     data["share"] = [_entry_to_data(entry) for entry in spec.entries]
     if spec.parameters:
         data["parameters"] = {name: _policy_to_data(policy) for name, policy in spec.parameters.items()}
+    if spec.syncs:
+        data["sync"] = [sync_to_data(sync) for sync in spec.syncs]
     return data
 
 
@@ -47,15 +50,22 @@ def _write_lines(data: Content) -> Iterator[str]:
     for key in ("version", "root", "let"):
         if key in data:
             yield f"{key}: {write_flow(data[key])}"
-    entries, parameters = data["share"], data.get("parameters", {})
-    yield "share:" if entries else "share: []"
+    parameters = data.get("parameters", {})
+    yield "share:" if data["share"] else "share: []"
+    yield from _write_entries(data["share"])
+    if isinstance(parameters, dict) and parameters:
+        yield "parameters:"
+        yield from (f"  {quote_yaml(name)}: {write_flow(policy)}" for name, policy in parameters.items())
+    if "sync" in data:
+        yield "sync:"
+        yield from _write_entries(data["sync"])
+
+
+def _write_entries(entries: PlainData) -> Iterator[str]:
     for entry in entries if isinstance(entries, list) else ():
         if isinstance(entry, dict):
             for number, (key, value) in enumerate(entry.items()):
                 yield f"  {'  ' if number else '- '}{key}: {write_flow(value)}"
-    if isinstance(parameters, dict) and parameters:
-        yield "parameters:"
-        yield from (f"  {quote_yaml(name)}: {write_flow(policy)}" for name, policy in parameters.items())
 
 
 def _entry_to_data(entry: Entry) -> Content:

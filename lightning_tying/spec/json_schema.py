@@ -7,6 +7,7 @@ from typing import Any
 from lightning_tying.spec.inits import INIT_KINDS
 from lightning_tying.spec.policies import DTYPES
 from lightning_tying.spec.presets import PRESETS
+from lightning_tying.spec.sync_schema import make_sync_schema
 
 Schema = dict[str, Any]
 
@@ -34,7 +35,10 @@ def make_schema() -> Schema:
         " name and equal index are one parameter, in every equation.",
         "type": "object",
         "additionalProperties": False,
-        "required": ["share"],
+        "anyOf": [
+            {"required": ["share"], "properties": {"share": {"minItems": 1}}},
+            {"required": ["sync"], "properties": {"sync": {"minItems": 1}}},
+        ],
         "properties": {
             "version": {"const": 1, "default": 1, "description": "The version of the language."},
             "root": {
@@ -50,7 +54,6 @@ def make_schema() -> Schema:
             },
             "share": {
                 "type": "array",
-                "minItems": 1,
                 "maxItems": 10_000,
                 "items": {"$ref": "#/$defs/entry"},
                 "description": "Equations, ties and presets. Every site is bound once; the order means nothing.",
@@ -59,6 +62,11 @@ def make_schema() -> Schema:
                 "type": "object",
                 "additionalProperties": {"$ref": "#/$defs/policy"},
                 "description": "Policies, by the name of a shared parameter, of a function, or of one that it brings.",
+            },
+            "sync": {
+                "type": "array",
+                "items": {"$ref": "#/$defs/sync"},
+                "description": "What is shared in time: averaged, followed or copied, by the callback ParameterSync.",
             },
         },
         "$defs": _make_definitions(),
@@ -94,6 +102,7 @@ def _make_definitions() -> Schema:
         "except": {"$ref": "#/$defs/patterns", "description": "Removes the sites that these patterns match."},
         "entry": _make_entry(),
         "policy": _make_policy(),
+        "sync": make_sync_schema(),
     }
 
 

@@ -16,8 +16,9 @@ LetValue: TypeAlias = Union[int, float, str, "list[LetValue]", "dict[str, LetVal
 PlainData: TypeAlias = Union[bool, int, float, str, "list[PlainData]", "dict[str, PlainData]", None]
 
 InitKind: TypeAlias = Literal[
-    "first", "mean", "stepwise", "site", "svd", "svd_joint", "match", "zeros", "ones", "constant", "normal",
-    "uniform", "trunc_normal", "kaiming_uniform", "kaiming_normal", "xavier_uniform", "xavier_normal", "orthogonal",
+    "first", "mean", "stepwise", "site", "svd", "svd_joint", "procrustes", "match", "zeros", "ones", "constant",
+    "normal", "uniform", "trunc_normal", "kaiming_uniform", "kaiming_normal", "xavier_uniform", "xavier_normal",
+    "orthogonal",
 ]  # fmt: skip
 DefaultInit: TypeAlias = Literal["variance", "solved", "orthogonal_rows"]  # not written: defaults of functions
 
@@ -94,6 +95,49 @@ class Preset:
 Entry: TypeAlias = Union[Equation, Tie, Preset]
 
 
+SyncHow: TypeAlias = Literal["average", "ema", "lookahead", "copy"]
+Moments: TypeAlias = Literal["keep", "average", "reset"]
+SyncWeights: TypeAlias = Union[
+    Literal["uniform", "samples"], Mapping[str, float], tuple[float, ...], tuple[tuple[float, ...], ...]
+]
+
+
+@dataclass(frozen=True)
+class Sync:
+    """`{sync: ‹patterns›, how: average, every: 100}`: what happens to the values of sites again and again, or once.
+
+    Args:
+        sites: what is changed.
+        how: which change.
+        every: how many optimizer steps lie between two rounds, or `epoch`; nothing for `copy`, which happens once.
+        over: the hole whose values are the members of an average; `ranks` for the processes of a run; empty for the
+            first hole.
+        source: what an `ema` follows and a `copy` takes its values from; None for the sites themselves.
+        file: of a `copy`: the checkpoint that has the sources.
+        weights: of an `average`: one word, a number for each member, or a mixing matrix with a row for each.
+        moments: what becomes of the optimizer's state of a site that is changed.
+        decay: of an `ema`.
+        rate: of a `lookahead`.
+        then: what follows a `copy`.
+        excluded: sites that are left out.
+        location: where it stands.
+    """
+
+    sites: tuple[Pattern, ...]
+    how: SyncHow
+    every: int | Literal["epoch"] | None = 1
+    over: str = ""
+    source: Pattern | None = None
+    file: str | None = None
+    weights: SyncWeights = "uniform"
+    moments: Moments = "keep"
+    decay: float = 0.999
+    rate: float = 0.5
+    then: Literal["freeze", "fit", "tie"] | None = None
+    excluded: tuple[Pattern, ...] = ()
+    location: Location = field(default=Location(), compare=False)
+
+
 @dataclass(frozen=True)
 class Refused:
     """An entry with a mistake, so that what it may name is not taken to be missing.
@@ -132,6 +176,7 @@ class SpecContent:
         root: the FQN to which all patterns are relative; empty for the module given to `tie`.
         let: the named numbers, texts, lists and mappings.
         parameters: the policies, by the name they are for.
+        syncs: what is shared in time, in file order.
         version: of the language.
         folder: what paths of maps are relative to; not part of the spec's meaning.
         warnings: W3 of the language reference.
@@ -144,6 +189,7 @@ class SpecContent:
     root: str = ""
     let: Mapping[str, LetValue] = field(default_factory=dict[str, LetValue])
     parameters: Mapping[str, Policy] = field(default_factory=dict[str, Policy])
+    syncs: tuple[Sync, ...] = ()
     version: int = 1
     folder: Path | None = None
     warnings: tuple[Problem, ...] = ()

@@ -22,12 +22,13 @@ from lightning_tying.spec.pattern_reader import read_parts
 from lightning_tying.spec.policies import read_policies
 from lightning_tying.spec.refused import salvage, words_of_tree
 from lightning_tying.spec.sources import Source, read_source
+from lightning_tying.spec.syncs import read_syncs
 from lightning_tying.spec.tree import Fields, Items, Leaf, Tree, kind_of
 from lightning_tying.spec.yaml_text import quote_yaml
 
 VERSION = 1
 MAX_ENTRIES = 10_000
-KEYS = ("version", "root", "let", "share", "parameters")
+KEYS = ("version", "root", "let", "share", "parameters", "sync")
 
 
 def read_spec(
@@ -82,15 +83,17 @@ def _read_content(
     read = [_read_item(item, names, found, _entry_place(item.location, i), unread) for i, item in enumerate(items)]
     entries, refused = _part_entries(items, read, found)
     policies = read_policies(tree.find("parameters"), found)
+    syncs = read_syncs(tree.find("sync"), found)
     check_spec(entries, refused, policies, names, found)
     entries, refused = _part_entries(items, read, found)
     if not _leaves_meaning(found.problems):
-        entries = ()
+        entries, syncs = (), ()
     return SpecContent(
         entries=entries,
         root=root,
         let=values,
         parameters=policies,
+        syncs=syncs,
         version=VERSION,
         folder=given.folder,
         warnings=tuple(found.warnings),
@@ -175,6 +178,8 @@ def _find_items(tree: Fields, found: Findings) -> Sequence[Tree]:
     share = tree.find("share")
     place = _key_location(tree, "share")
     if share is None or (isinstance(share, Leaf) and share.value is None) or share == Items((), share.location):
+        if tree.find("sync") is not None:
+            return ()
         if share is not None or not any(suggest(field.key, ("share",)) for field in tree.fields):
             found.add(place, "10", "`share` has no entry.")
         return ()

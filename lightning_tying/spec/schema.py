@@ -20,6 +20,7 @@ from lightning_tying.spec.nodes import (
     Policy,
     Preset,
     SpecContent,
+    Sync,
     Tie,
 )
 from lightning_tying.spec.reading import read_spec
@@ -36,6 +37,7 @@ class SharingSpec(SpecContent):
         root: the FQN to which all patterns are relative; empty for the module given to `tie`.
         let: the named numbers, texts, lists and mappings.
         parameters: the policies, by the name they are for.
+        syncs: what is shared in time, in file order.
         version: of the language.
         folder: what paths of maps are relative to; not part of the spec's meaning.
         warnings: W3 of the language reference.
@@ -77,6 +79,7 @@ class SharingSpec(SpecContent):
             root=content.root,
             let=content.let,
             parameters=content.parameters,
+            syncs=content.syncs,
             version=content.version,
             folder=content.folder,
             warnings=content.warnings,
@@ -110,5 +113,6 @@ __all__ = [
     "Policy",
     "Preset",
     "SharingSpec",
+    "Sync",
     "Tie",
 ]

@@ -21,9 +21,10 @@ from lightning_tying.errors import ConfigError
 from lightning_tying.spec.tree import describe_value
 from lightning_tying.tasks.parser_errors import explain_instantiation, explain_parser_error, is_required
 from lightning_tying.tasks.sharing_source import SharingSource, is_path, read_sharing
+from lightning_tying.tasks.watch.config_keys import check_keys
 from lightning_tying.tasks.watch.config_size import check_size
 
-VOCABULARY_LINK = ("data.init_args.vocabulary_size", "model.init_args.network.init_args.vocab_size")
+SIZE_LINKS = {"vocabulary_size": "vocab_size", "source_vocabulary_size": "source_vocab_size"}  # data → network
 
 
 def build(config: str | Path | Mapping[str, Any]) -> LightningModule:
@@ -71,8 +72,9 @@ def make_parser() -> LightningArgumentParser:
 
 
 def link_vocabulary(parser: LightningArgumentParser) -> None:
-    """Make the data's `vocabulary_size` the network's `vocab_size`, where both have it."""
-    parser.link_arguments(*VOCABULARY_LINK)
+    """Make the data's `vocabulary_size` the network's `vocab_size`, and the source's likewise, where both have it."""
+    for given, taken in SIZE_LINKS.items():
+        parser.link_arguments(f"data.init_args.{given}", f"model.init_args.network.init_args.{taken}")
 
 
 def instantiate_model(parser: LightningArgumentParser, parsed: Namespace) -> LightningModule:
@@ -109,16 +111,17 @@ def check_vocab_size(parsed: Any) -> None:
 
 
 def restore_vocab_size(dumped: dict[str, Any], parsed: Any) -> None:
-    """Put the network's `vocab_size` into a dumped model: jsonargparse leaves out what a nested link has set.
+    """Put the network's sizes into a dumped model: jsonargparse leaves out what a nested link has set.
 
     Args:
         dumped: the `model` section as plain data, changed in place.
         parsed: the same section as it was parsed.
     """
-    size = parsed.get("init_args.network.init_args.vocab_size")
     arguments: dict[str, Any] = dumped.get("init_args") or {}
-    if size is not None and isinstance(arguments.get("network"), dict):
-        arguments["network"].setdefault("init_args", {})["vocab_size"] = size
+    for name in SIZE_LINKS.values():
+        size = parsed.get(f"init_args.network.init_args.{name}")
+        if size is not None and isinstance(arguments.get("network"), dict):
+            arguments["network"].setdefault("init_args", {})[name] = size
 
 
 def read_config(source: str | Path) -> dict[str, Any]:
@@ -150,6 +153,7 @@ def read_config(source: str | Path) -> dict[str, Any]:
     except RecursionError as error:
         raise ConfigError(f"{name}: The config nests too deep.") from error
     check_size(content, name)
+    check_keys(text, name)
     if not isinstance(content, dict):
         found = "empty" if content is None else describe_value(content)
         raise ConfigError(f"{name}: A config is a mapping with `model`, `data` and `trainer`; this one is {found}.")

@@ -8,21 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from lightning_tying.algebra.expression import Argument, Call, FileMap
+from lightning_tying.algebra.expression import FileMap
 from lightning_tying.errors import ConfigError
-from lightning_tying.graph.ir import SharingGraph
 from lightning_tying.graph.reading.map_files import check_map
 from lightning_tying.spec.mistakes import Mistake
 
 MAPS_KEY = "maps"  # beside the keys of a spec, in hparams and checkpoints alone
-
-
-def find_maps(graph: SharingGraph) -> dict[str, FileMap]:
-    """Every map file that a graph's expressions were made with, by path."""
-    expressions = [each.expression for each in (*graph.derived, *graph.penalties)]
-    calls = (node for expression in expressions for node in expression.walk() if isinstance(node, Call))
-    values = (value for call in calls for _, value in call.arguments)
-    return {value.path: value for value in _flatten(values) if isinstance(value, FileMap)}
 
 
 def write_maps(maps: Mapping[str, FileMap]) -> dict[str, Any]:
@@ -33,6 +24,7 @@ def write_maps(maps: Mapping[str, FileMap]) -> dict[str, Any]:
             "shape": list(each.shape),
             "count": each.count,
             "content": base64.b64encode(each.content).decode("ascii"),
+            **({"digest": each.digest} if each.digest else {}),
         }
         for path, each in maps.items()
     }
@@ -53,6 +45,7 @@ def read_maps(data: object) -> dict[str, FileMap]:
                 tuple(each["shape"]),
                 each["count"],
                 base64.b64decode(each["content"], validate=True),
+                str(each.get("digest", "")),
             )
             for path, each in written.items()
         }
@@ -78,7 +71,3 @@ def check_maps(saved: Mapping[str, FileMap], mine: Mapping[str, FileMap], folder
             except Mistake as mistake:
                 raise ConfigError(str(mistake)) from mistake
             raise ConfigError(f"{path} is not the map that this checkpoint was made with.")  # the file is gone
-
-
-def _flatten(values: Any) -> list[Argument]:
-    return [each for value in values for each in (_flatten(value) if isinstance(value, tuple) else [value])]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+import torch
 from typing_extensions import override
 
 from lightning_tying.errors import ConfigError
 from lightning_tying.tasks.task import Task
-from lightning_tying.vocab.shared_vocabulary import SharedVocabulary
+from lightning_tying.vocab.vocabulary import Vocabulary, read_vocabulary
 
 VOCABULARY_KEY = "vocabulary"
 LANGUAGES_KEY = "languages"
@@ -22,7 +23,7 @@ class TextTask(Task):
         languages: the names of the batches' `language` indices.
     """
 
-    vocabulary: SharedVocabulary | None = None
+    vocabulary: Vocabulary | None = None
     languages: tuple[str, ...] = ()
 
     @override
@@ -53,19 +54,36 @@ class TextTask(Task):
         """Take the checkpoint's vocabulary, and let the data be encoded with it.
 
         Raises:
-            ConfigError: the data were encoded with another one and cannot change it.
+            ConfigError: the data were encoded with another one and cannot change it, or the network has too few or
+                too many rows for it.
         """
         super().on_load_checkpoint(checkpoint)
         text = checkpoint.get(VOCABULARY_KEY)
         if not isinstance(text, str):
             return
-        restored = SharedVocabulary.from_json(text, "The checkpoint's vocabulary")
+        restored = read_vocabulary(text, "The checkpoint's vocabulary")
+        self._check_rows(checkpoint, restored)
         self._encode_data_with(restored)
         self.vocabulary = restored
         if not self.languages:
             self.languages = tuple(checkpoint.get(LANGUAGES_KEY, ()))
 
-    def _encode_data_with(self, restored: SharedVocabulary) -> None:
+    def _check_rows(self, checkpoint: dict[str, Any], restored: Vocabulary) -> None:
+        """Refuse tables for another vocabulary before torch does, which cannot know what to do about it."""
+        found = getattr(self.datamodule, "vocabulary", None)
+        if found is None or found.digest == restored.digest:
+            return
+        state = cast("dict[str, Any]", checkpoint.get("state_dict") or {})
+        for name, mine in self.named_parameters(remove_duplicate=False):
+            saved = state.get(name)
+            if not isinstance(saved, torch.Tensor) or saved.shape == mine.shape or saved.shape[1:] != mine.shape[1:]:
+                continue
+            raise ConfigError(
+                f"The checkpoint's vocabulary has {restored.size:,} ids, and its {name} {len(saved):,} rows; this "
+                f"network was made for {len(mine):,}. Give the data its size: --data.vocabulary_size {len(saved)}"
+            )
+
+    def _encode_data_with(self, restored: Vocabulary) -> None:
         found = getattr(self.datamodule, "vocabulary", None)
         if found is None or found.digest == restored.digest:
             return
@@ -77,12 +95,16 @@ class TextTask(Task):
             )
         use_vocabulary(restored)
 
+    def name_language(self, index: int) -> str | None:
+        """The language of a batch's index; None where the data gave no names."""
+        return self.languages[index] if index < len(self.languages) else None
+
     @property
     def pad_id(self) -> int:
         """The id that targets ignore; without a vocabulary torch's -100."""
         return -100 if self.vocabulary is None else self.vocabulary.pad_id
 
-    def require_vocabulary(self) -> SharedVocabulary:
+    def require_vocabulary(self) -> Vocabulary:
         """Return the vocabulary.
 
         Raises:

@@ -143,6 +143,11 @@ class TiedModule(WatchedModule):
         if self._tied_spec is not None:
             self._remember_spec()
 
+    @override
+    def adopt_tied_spec(self, spec: SharingSpec) -> None:
+        super().adopt_tied_spec(spec)
+        self._remember_spec()
+
     def _remember_spec(self) -> None:
         """Write the content of the spec and its maps into hparams, so that `load_from_checkpoint` needs no file."""
         content: dict[str, Any] | None = None if self._tied_spec is None else dict(spec_to_data(self._tied_spec))

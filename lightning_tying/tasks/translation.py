@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal, cast
 
@@ -20,13 +20,15 @@ from lightning_tying.tasks.optimizers.optimization import LRSchedulerCallable, O
 from lightning_tying.tasks.sharing_source import Sharing
 from lightning_tying.tasks.task import check_part
 from lightning_tying.tasks.text_task import TextTask
+from lightning_tying.vocab.vocabulary import Vocabulary
 
 
 class Translation(TextTask):
     """Translates; `forward` maps sources [B, S] and target beginnings [B, T], int64, to logits [B, T, V].
 
     Batches: `source` int64 [B, S], `target` int64 [B, T] (the tag of the target language first, the end of text last),
-    `reference` (the target texts). Logs `loss` (nats per token), `chrf` and `bleu` (0 to 100) for val and test.
+    `language` int64 [B] (of the target), `reference` (the target texts). Logs `loss` (nats per token), `chrf` and
+    `bleu` (0 to 100) for val and test.
 
     Args:
         network: the encoder–decoder, or a function that makes it; tied in the latter case by `configure_model`.
@@ -105,7 +107,7 @@ class Translation(TextTask):
     @override
     def predict_step(self, batch: dict[str, Any], batch_idx: int) -> list[dict[str, str]]:
         """Translate each source; returns `source`, `translation` and `reference`, where the batch has texts."""
-        texts = self.decode(batch["source"], batch["target"][:, :1])
+        texts = self._decode_batch(batch)
         sources: list[str] = batch.get("source_text") or []
         references: list[str] = batch.get("reference") or []
         return [
@@ -117,18 +119,22 @@ class Translation(TextTask):
             for row, text in enumerate(texts)
         ]
 
-    def translate(self, texts: list[str], language: str) -> list[str]:
+    def translate(self, texts: list[str], language: str, source_language: str | None = None) -> list[str]:
         """Translate texts.
 
         Args:
             texts: sources, in any language that the network was trained to read.
             language: a code of the vocabulary, the language to write.
+            source_language: the language of the texts; needed where languages have vocabularies of their own, unless
+                there are two.
 
         Raises:
-            ConfigError: there is no vocabulary, or it does not know the language.
+            ConfigError: there is no vocabulary, or it does not know a language.
         """
         vocabulary = self.require_vocabulary()
-        rows = [[*ids, vocabulary.eos_id] for ids in vocabulary.encode_many(texts)]
+        tag = vocabulary.tag_id(language)
+        reader = source_language or _other_of_two(vocabulary, language)
+        rows = [[*ids, vocabulary.eos_id] for ids in vocabulary.encode_many(texts, reader)]
         if not rows:
             return []
         source = torch.full((len(rows), max(len(row) for row in rows)), vocabulary.pad_id, device=self.device)
@@ -136,17 +142,18 @@ class Translation(TextTask):
             source[place, : len(row)] = torch.tensor(row)
         was_training = self.training
         self.eval()
-        first = torch.full((len(rows), 1), vocabulary.tag_id(language), device=self.device)
-        found = self.decode(source, first)
+        first = torch.full((len(rows), 1), tag, device=self.device)
+        found = self.decode(source, first, [language] * len(rows))
         self.train(was_training)
         return found
 
-    def decode(self, source: Tensor, first: Tensor) -> list[str]:
+    def decode(self, source: Tensor, first: Tensor, languages: Sequence[str | None] = ()) -> list[str]:
         """Translate a batch of ids.
 
         Args:
             source: int64 [B, S], padded.
             first: the beginning of each target, int64 [B, T]: the tag of the target language.
+            languages: the target's language of each row; needed where languages have vocabularies of their own.
         """
         vocabulary = self.require_vocabulary()
         most = int(source.shape[1] * self.length_factor) + 10
@@ -158,7 +165,13 @@ class Translation(TextTask):
                 found = decode_with_beams(
                     step, first, most, vocabulary.eos_id, beams=self.beams, length_penalty=self.length_penalty
                 )
-        return [vocabulary.decode(ids) for ids in found]
+        readers = languages or [None] * len(found)
+        return [vocabulary.decode(ids, language) for ids, language in zip(found, readers, strict=True)]
+
+    def _decode_batch(self, batch: dict[str, Any]) -> list[str]:
+        indices = batch.get("language")
+        languages = [] if indices is None else [self.name_language(index) for index in indices.tolist()]
+        return self.decode(batch["source"], batch["target"][:, :1], languages)
 
     def _loss(self, batch: dict[str, Any], smoothing: float) -> Tensor:
         target = batch["target"]
@@ -174,7 +187,7 @@ class Translation(TextTask):
         count = int((batch["target"][:, 1:] != self.pad_id).sum())
         self._score(stage, "loss").update(self._loss(batch, 0.0), count)
         if decode and batch.get("reference"):
-            texts = self.decode(batch["source"], batch["target"][:, :1])
+            texts = self._decode_batch(batch)
             references = [[reference] for reference in cast("list[str]", batch["reference"])]
             self._score(stage, "chrf").update(texts, references)
             self._score(stage, "bleu").update(texts, references)
@@ -190,6 +203,11 @@ class Translation(TextTask):
 
     def _score(self, stage: str, name: str) -> Any:
         return self.scores[f"{stage}_{name}"]
+
+
+def _other_of_two(vocabulary: Vocabulary, language: str) -> str | None:
+    others = [other for other in vocabulary.language_ids if other != language]
+    return others[0] if len(others) == 1 else None
 
 
 SCORES: tuple[tuple[str, Callable[[], nn.Module]], ...] = (

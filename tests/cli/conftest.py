@@ -10,7 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from tests import starts
+
 ROOT = Path(__file__).parents[2]
+PROGRAM = Path(sys.executable).with_name("lightning-tying")
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -36,18 +39,27 @@ def command() -> list[str]:
 
 @pytest.fixture(scope="session")
 def run_in(environment: dict[str, str], command: list[str]) -> Callable[[Path], Run]:
-    """Run `lightning-tying` in a folder."""
+    """Run `lightning-tying` in a folder, in a process of its own (tests/starts.py)."""
 
     def choose(folder: Path) -> Run:
         def call(*words: str, **more: str) -> subprocess.CompletedProcess[str]:
-            return subprocess.run(
-                [*command, *words], capture_output=True, text=True, cwd=folder, env={**environment, **more},
-                timeout=200, check=False,
-            )  # fmt: skip
+            return starts.run([*command[1:], *words], cwd=folder, env={**environment, **more}, timeout=200)
 
         return call
 
     return choose
+
+
+@pytest.fixture(scope="session")
+def run_anew(environment: dict[str, str]) -> Run:
+    """Run the installed program in a folder, in a Python that nothing was imported into."""
+
+    def call(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [PROGRAM, *words], capture_output=True, text=True, cwd=folder, env=environment, timeout=280, check=False
+        )
+
+    return call
 
 
 @pytest.fixture

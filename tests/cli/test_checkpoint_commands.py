@@ -186,8 +186,8 @@ def test_help_teaches(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert max(len(line) for line in text.splitlines()) <= 120
 
 
-def test_as_a_process(folder: Path, run) -> None:
-    done = run("checkpoint", "inspect", str(folder / "run" / "last.ckpt"))
+def test_as_a_process(folder: Path, run, run_anew, tmp_path: Path) -> None:
+    done = run_anew(tmp_path, "checkpoint", "inspect", str(folder / "run" / "last.ckpt"))
     assert done.returncode == 0 and "sharing groups" in done.stdout, done.stderr
     cut = folder / "cut.ckpt"
     cut.write_bytes((folder / "run" / "last.ckpt").read_bytes()[:5000])

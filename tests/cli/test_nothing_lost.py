@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-import resource
 import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
+
+from tests import starts
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 RUN = Path("runs") / "multilingual_lm"
@@ -20,13 +21,17 @@ def step_of(path: Path) -> int:
     return torch.load(path, weights_only=True)["global_step"]
 
 
-def small_disk() -> None:
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (MOST_BYTES, MOST_BYTES))
+SMALL_DISK = f"""
+import resource, signal, sys
+from lightning_tying.cli import main
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, ({MOST_BYTES}, {MOST_BYTES}))
+sys.exit(main())
+"""
 
 
 def test_last_goes_on_from_what_can_be_read_and_a_full_disk_changes_nothing(
-    run: Run, small: list[str], tmp_path: Path, environment: dict[str, str], command: list[str]
+    run: Run, small: list[str], tmp_path: Path, environment: dict[str, str]
 ) -> None:
     folder = tmp_path / RUN
     quick = [*small, "--trainer.logger=false", "--ckpt_path=last"]
@@ -38,10 +43,7 @@ def test_last_goes_on_from_what_can_be_read_and_a_full_disk_changes_nothing(
     last.write_bytes(last.read_bytes()[:5000])
     before = {path.name: path.read_bytes() for path in (best, last)}
     longer = [*quick, "--trainer.max_steps=6"]
-    full = subprocess.run(
-        [*command, "fit", *longer], capture_output=True, text=True, cwd=tmp_path, env=environment, timeout=200,
-        check=False, preexec_fn=small_disk,
-    )  # fmt: skip
+    full = starts.run(["-c", SMALL_DISK, "fit", *longer], cwd=tmp_path, env=environment, timeout=200)
     assert full.returncode == 2, full.stderr
     assert "Traceback" not in full.stderr
     assert ".ckpt cannot be written: File too large." in full.stderr
@@ -57,20 +59,21 @@ def test_last_goes_on_from_what_can_be_read_and_a_full_disk_changes_nothing(
 
 
 def test_ctrl_c_twice_leaves_checkpoints_that_can_be_read(
-    small: list[str], tmp_path: Path, environment: dict[str, str], command: list[str]
+    small: list[str], tmp_path: Path, environment: dict[str, str]
 ) -> None:
     words = ["fit", *small, "--trainer.max_steps=2000", "--trainer.val_check_interval=2", "--trainer.logger=false"]
-    process = subprocess.Popen(
-        [*command, *words], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, cwd=tmp_path,
-        env={**environment, "PYTHONUNBUFFERED": "1"},
-    )  # fmt: skip
-    assert process.stderr is not None
-    for line in process.stderr:
-        if line.startswith("validation"):
-            os.kill(process.pid, signal.SIGINT)
-            os.kill(process.pid, signal.SIGINT)
-            break
-    rest = process.stderr.read()
+    reader, writer = (os.fdopen(end, mode) for end, mode in zip(os.pipe(), "rw", strict=True))
+    with Path(os.devnull).open("w") as nothing, writer:
+        process = starts.start(
+            ["-m", "lightning_tying.cli", *words], out=nothing, error=writer, cwd=tmp_path, env=environment
+        )
+    with reader:
+        for line in reader:
+            if line.startswith("validation"):
+                os.kill(process.pid, signal.SIGINT)
+                os.kill(process.pid, signal.SIGINT)
+                break
+        rest = reader.read()
     assert process.wait(timeout=60) == 130, rest
     assert "Traceback" not in rest
     for path in (tmp_path / RUN).glob("*.ckpt"):

@@ -23,10 +23,27 @@ TINY = {
     "translation": ["--data.languages=[de]", "--data.vocabulary_size=400", "--model.network.init_args.dim=16",
                     "--model.network.init_args.depth=1", "--model.network.init_args.hidden=32",
                     "--model.network.init_args.heads=2", "--data.batch_size=4", "--data.length=16"],
+    "many_to_many": ["--data.languages=[en,de,es]", "--data.vocabulary_size=400", "--model.network.init_args.dim=16",
+                     "--model.network.init_args.depth=1", "--model.network.init_args.hidden=32",
+                     "--model.network.init_args.heads=2", "--data.max_tokens=64", "--data.length=16"],
+    "two_vocabularies": ["--data.vocabulary_size=600", "--data.recipe.member_size=300", "--data.length=16",
+                         "--model.network.init_args.dim=16", "--model.network.init_args.depth=1",
+                         "--model.network.init_args.hidden=32", "--model.network.init_args.heads=2",
+                         "--data.max_tokens=64"],
+    "two_vocabularies_dictionary": ["--data.vocabulary_size=600", "--data.recipe.member_size=300", "--data.length=16",
+                                    "--model.network.init_args.dim=16", "--model.network.init_args.depth=1",
+                                    "--model.network.init_args.hidden=32", "--model.network.init_args.heads=2",
+                                    "--data.max_tokens=64"],
     "relaxed_lm": ["--data.languages=[en,de]", "--data.vocabulary_size=400", "--data.length=32", "--let=r=2",
                    "--model.network.init_args.dim=16", "--model.network.init_args.depth=4",
                    "--model.network.init_args.heads=2"],
     "digits_templates": ["--model.network.init_args.width=4", "--model.network.init_args.stages=2"],
+    "language_identification": ["--data.languages=[en,de]", "--data.vocabulary_size=400", "--data.length=16",
+                                "--model.network.init_args.dim=16", "--model.network.init_args.heads=2"],
+    "docstrings": ["--data.packages=[joblib]", "--data.words=4", "--data.vocabulary_size=400", "--data.length=16",
+                   "--model.network.init_args.dim=16", "--model.network.init_args.heads=2"],
+    "mnist": ["--model.network.init_args.width=4", "--model.network.init_args.blocks=2"],
+    "japanese_vowels": ["--model.network.init_args.dim=4"],
     "digits": ["--model.network.init_args.width=4", "--model.network.init_args.stages=2"],
 }  # fmt: skip
 
@@ -69,14 +86,31 @@ def test_a_run_folder_has_everything(trained: Path) -> None:
 
 
 def test_the_best_checkpoint_is_tested_and_the_saved_config_gives_the_same(
-    trained: Path, run_in: Callable[..., Run], small: list[str]
+    trained: Path, run_in: Callable[..., Run], run_anew: Run, small: list[str]
 ) -> None:
     run, folder = run_in(trained), trained / "runs" / "multilingual_lm"
-    tested = run("test", *small)
+    tested = run_anew(trained, "test", *small)
     assert tested.returncode == 0, tested.stderr
     assert "best.ckpt" in tested.stderr
     from_saved = run("test", "--config", str(folder / "config.yaml"), "--ckpt_path", str(folder / "best.ckpt"))
     assert bits_per_byte(from_saved.stdout) == bits_per_byte(tested.stdout) != []
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "said"),
+    [
+        (["validate", "--config"], 0, "best.ckpt"),
+        (["discover", "--config"], 0, "tie:"),
+        (["report", "runs/multilingual_lm"], 2, "stability.jsonl"),
+    ],
+)
+def test_the_installed_program_has_every_command(
+    words: list[str], status: int, said: str, trained: Path, run_anew: Run, small: list[str]
+) -> None:
+    """Those that no other test starts so: `examples`, `plan`, `fit` and `predict` are those of test_wheel.py."""
+    options = {"validate": small[1:], "discover": small[1:2]}.get(words[0], [])
+    done = run_anew(trained, *words, *options)
+    assert done.returncode == status and said in done.stdout + done.stderr, done.stderr
 
 
 def test_prediction_prints_texts(trained: Path, run_in: Callable[..., Run], small: list[str]) -> None:

@@ -11,8 +11,6 @@ from __future__ import annotations
 import doctest
 import re
 import shlex
-import subprocess
-import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -21,10 +19,11 @@ from sybil import Document, Example, Region, Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser
 from sybil.parsers.markdown.lexers import FencedCodeBlockLexer, RawFencedCodeBlockLexer
 
+from tests import starts
+
 ROOT = Path(__file__).parents[2]
 PAGES = [path for path in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))] if path.exists()]
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
-COMMAND = Path(sys.executable).with_name("lightning-tying")
 TITLED = RawFencedCodeBlockLexer(re.compile(r'(?P<language>\w+) title="(?P<title>[^"]+)"$\n', re.MULTILINE))
 CONSOLE = FencedCodeBlockLexer("console")
 
@@ -54,9 +53,7 @@ def run_console(example: Example) -> str | None:
         status = int(following[0][1]) if following and following[0][0] == "echo $?" else 0
         program, *arguments = shlex.split(command, comments=True)
         assert program == "lightning-tying", f"a console block runs lightning-tying, not {program}"
-        done = subprocess.run(
-            [COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=240
-        )
+        done = starts.run(["-m", "lightning_tying.cli", *arguments], timeout=240, merged=True)
         if done.returncode != status:
             return f"$ {command}\nended with {done.returncode}, not {status}:\n{done.stdout}"
         shown = doctest.Example("", wanted)

@@ -10,10 +10,13 @@ import torch
 import yaml
 
 from lightning_tying import SharingSpec, make_plan
-from lightning_tying.algebra.expression import FileMap
+from lightning_tying.algebra.expression import Call, Expression, FileMap, ParameterName, Read
 from lightning_tying.errors import SpecError
+from lightning_tying.graph.ir import SharingGraph
+from lightning_tying.graph.parts import DerivedSite, SharingGroup, TensorMeta, Use, Written
 from lightning_tying.graph.reading.map_files import check_map
 from lightning_tying.models import DecoderLM, EncoderDecoder
+from lightning_tying.passes.check_vocabularies import SiteVocabulary, check_vocabularies
 from lightning_tying.spec import dump_spec, load_spec
 from lightning_tying.spec.mistakes import Mistake
 from tests.docs.reading import LANGUAGE, read_messages, read_yaml_blocks
@@ -29,7 +32,7 @@ def read_golden() -> dict[str, list[str]]:
     for name in ("spec_errors.yaml", "graph_errors.yaml"):
         for case in yaml.safe_load((GOLDEN / name).read_text(encoding="utf-8")):
             found.setdefault(case["number"], []).append(case["message"])
-    return found | {"78": [tell_of_another_map()]}
+    return found | {"78": [tell_of_another_map()], **tell_of_vocabularies()}
 
 
 def tell_of_another_map() -> str:
@@ -37,6 +40,33 @@ def tell_of_another_map() -> str:
     with pytest.raises(Mistake) as caught:
         check_map(FileMap("maps/de.json", "9c07", (1,), 1, bytes(8)), Path(__file__))
     return re.sub(r"SHA-256 [0-9a-f]{4}…", "SHA-256 1f3a…", caught.value.text)  # this file's own, which changes
+
+
+def tell_of_vocabularies() -> dict[str, list[str]]:
+    """What a run says of the tables of two vocabularies; no spec says it."""
+    sites = {f"embed.{lang}.weight": SiteVocabulary(lang, digest * 32) for lang, digest in (("de", "aa"), ("en", "bb"))}
+
+    def read(path: str) -> Call:
+        digest = sites[f"embed.{path[-2:]}.weight"].digest
+        index_map = FileMap(path, path[:5], (4,), 4, bytes(32), digest)
+        return Call((4, 2), "rows", (Read((4, 2), ParameterName("vocab")),), (("map", index_map),))
+
+    def tell(values: dict[str, Expression]) -> str:
+        uses = tuple(Use(site, bare=site not in values, written=Written("vocab")) for site in sites)
+        derived = tuple(DerivedSite(site, value, TensorMeta((4, 2))) for site, value in values.items())
+        group = SharingGroup(ParameterName("vocab"), uses, TensorMeta((4, 2)))
+        with pytest.raises(SpecError) as caught:
+            check_vocabularies(SharingGraph((group,), derived=derived), sites)
+        [problem] = caught.value.problems
+        return problem.text
+
+    own, other = "rows.safetensors#", "other/rows.safetensors#"
+    values = {
+        "88": {},
+        "89": {f"embed.{lang}.weight": read(f"{own}de") for lang in ("de", "en")},
+        "90": {"embed.de.weight": read(f"{other}de"), "embed.en.weight": read(f"{own}en")},
+    }
+    return {number: [tell(dict(each))] for number, each in values.items()}
 
 
 def says_the_same(written: str, message: str) -> bool:

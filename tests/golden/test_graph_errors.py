@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from safetensors.torch import save_file
 from torch import nn
 from torch.nn.utils.parametrizations import weight_norm
 
@@ -78,6 +79,9 @@ MODELS: Mapping[str, Callable[[], nn.Module]] = {
     "two_devices": lambda: replace_embeddings(nn.Embedding(9, 4), nn.Linear(4, 9, device="meta")),
     "sparse": lambda: replace_embeddings(nn.Embedding(9, 4, sparse=True), nn.Linear(4, 9)),
     "half_frozen": half_frozen,
+    "two_vocabularies": lambda: nn.ModuleDict(
+        {"embed": nn.ModuleDict({"de": nn.Embedding(500, 8), "fr": nn.Embedding(400, 8)})}
+    ),
     "languages": lambda: trees.tree({f"embed.{lang}.weight": [500, 8] for lang in ("de", "fr")}),
 }
 
@@ -91,6 +95,8 @@ def write_spec(row: Mapping[str, Any]) -> str:
     lines += ["share:", *(f"  - {entry}" for entry in row["spec"])]
     if "parameters" in row:
         lines.append(f"parameters: {row['parameters']}")
+    if "sync" in row:
+        lines += ["sync:", f"  - {row['sync']}"]
     return "\n".join(lines) + "\n"
 
 
@@ -99,6 +105,9 @@ def write_maps(row: Mapping[str, Any], folder: Path) -> None:
         folder.mkdir(exist_ok=True)
         entries = list(range(int(content.split()[0]))) if isinstance(content, str) else content
         (folder / name).write_text(json.dumps(entries), encoding="utf-8")
+    for name, members in row.get("row_maps", {}).items():
+        folder.mkdir(exist_ok=True)
+        save_file({member: torch.arange(500) for member in members}, folder / f"{name}.safetensors", {"rows": "500"})
 
 
 @pytest.mark.parametrize("row", ROWS, ids=[f"{row['number']}-{i}" for i, row in enumerate(ROWS)])

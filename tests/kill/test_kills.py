@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
+
+from tests import starts
 
 CHAOS = Path(__file__).with_name("chaos.py")
 KILLS = int(os.environ.get("KILLS", "5"))
@@ -19,10 +20,7 @@ ELSEWHERE = Path("/dev/shm")
 
 def run_chaos(out: Path, environment: dict[str, str]) -> dict[str, object]:
     plain = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
-    done = subprocess.run(
-        [sys.executable, str(CHAOS), str(out), str(KILLS), SEED], capture_output=True, text=True, check=False,
-        timeout=180 + 20 * KILLS, env=plain,
-    )  # fmt: skip
+    done = starts.run([str(CHAOS), str(out), str(KILLS), SEED], timeout=180 + 20 * KILLS, env=plain)
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout.splitlines()[-1])
 

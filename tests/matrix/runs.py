@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 
 import torch
 
+from tests import starts
 from tests.matrix.modes import MODES, REFERENCES
 from tests.matrix.outcome import Outcome, read_outcome, refused
 from tests.matrix.task import MatrixTask, weights_by_name
@@ -49,20 +49,19 @@ def run_mode(mode: str, names: Iterable[str], out: Path, reference: Path, second
 
 def _start(mode: str, names: list[str], out: Path, reference: Path, seconds: int) -> str:
     """Run one worker; its last words come back."""
-    command = [sys.executable, "-m", "tests.matrix.worker", mode, str(out), str(reference), *names]
+    words = ["-m", "tests.matrix.worker", mode, str(out), str(reference), *names]
+    kind = (MODES | REFERENCES)[mode]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     environment |= {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
-    process = subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        start_new_session=True,
-    )  # fmt: skip
     try:
-        words, _ = process.communicate(timeout=seconds)
-        return words[-1500:]
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, 9)  # the ranks too: they are of its session
-        words, _ = process.communicate()
-        return f"no end after {seconds} s: {words[-1500:]}"
+        if kind.strategy == "fsdp2":
+            starts.run_ranks(words, out, timeout=seconds, size=kind.processes, env=environment, cwd=ROOT)
+            return ""
+        return starts.run(words, timeout=seconds, env=environment, cwd=ROOT, merged=True).stdout[-1500:]
+    except AssertionError as failed:
+        return str(failed)[-1500:]
+    except subprocess.TimeoutExpired as late:
+        return f"no end after {seconds} s: {late.output[-1500:]}"
 
 
 def first_weights(name: str) -> dict[str, torch.Tensor]:

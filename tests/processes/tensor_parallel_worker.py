@@ -6,6 +6,7 @@ alone trains the network as it is.
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -95,7 +96,8 @@ def _whole(tensor: torch.Tensor) -> torch.Tensor:
 
 
 if __name__ == "__main__":
-    out, rank, size, cases = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4].split(",")
+    out, cases = Path(sys.argv[1]), sys.argv[2].split(",")
+    rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     torch.set_num_threads(1)
     if size > 1:
         distributed.init_process_group("gloo", init_method=f"file://{out}/store", rank=rank, world_size=size)

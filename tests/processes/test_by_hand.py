@@ -48,12 +48,14 @@ def _batches() -> DataLoader[Any]:
 
 
 def _train(tmp_path: Path, *, by_hand: bool, steps: int = STEPS, more: list[Callback] | None = None) -> tuple[Any, Any]:
+    """Up to a number of steps; without one, four epochs of ten steps each."""
     seed_everything(3, verbose=False)
     task = LanguageModeling(_tied_by_hand() if by_hand else _network(), None if by_hand else SPEC)
     losses = Losses()
     trainer = Trainer(
         accelerator="cpu", max_steps=steps, logger=False, enable_checkpointing=False, enable_progress_bar=False,
         enable_model_summary=False, default_root_dir=tmp_path, callbacks=[losses, *(more or [])], max_epochs=4,
+        limit_train_batches=1.0 if steps > 0 else 10,
     )  # fmt: skip
     seed_everything(4, verbose=False)
     trainer.fit(task, _batches())

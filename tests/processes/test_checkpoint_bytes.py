@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 
+from tests import starts
 from tests.matrix import networks
 from tests.matrix.cases import CASES
 from tests.processes.checkpoint_sizes import DIM, VOCABULARY, Net, Sizes, measure
@@ -42,10 +41,8 @@ def test_a_file_holds_each_tensor_once(name: str, tmp_path: Path, monkeypatch: p
 
 
 def test_sharded_folders_hold_each_tensor_once(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.processes.checkpoint_sizes", str(tmp_path)],
-        cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=300, check=False,
-    )  # fmt: skip
+    words, one = ["-m", "tests.processes.checkpoint_sizes", str(tmp_path)], os.environ | {"OMP_NUM_THREADS": "1"}
+    done = starts.run(words, timeout=300, cwd=ROOT, env=one)
     assert done.returncode == 0, done.stderr[-3000:]
     found = json.loads((tmp_path / "sizes.json").read_text())
     assert found.keys() == CASES.keys()

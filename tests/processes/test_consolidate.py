@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 
 from lightning_tying.cli import main
+from tests import starts
 
 WORKER = Path(__file__).with_name("consolidate_worker.py")
 
 
 def run(out: Path, processes: str, steps: int, checkpoint: Path | str = "", save: Path | str = "") -> None:
-    done = subprocess.run(
-        [sys.executable, str(WORKER), str(out), processes, str(steps), str(checkpoint), str(save)],
-        env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=200, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
+    words = [str(WORKER), str(out), processes, str(steps), str(checkpoint), str(save)]
+    if processes == "two":
+        starts.run_ranks(words, out.parent, timeout=200)
+    else:
+        done = starts.run(words, timeout=200, env=os.environ | {"OMP_NUM_THREADS": "1"})
+        assert done.returncode == 0, done.stderr[-3000:]
 
 
 @pytest.fixture(scope="module")

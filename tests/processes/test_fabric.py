@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 
+from tests import starts
 from tests.slow import slow
 
 SCRIPT = """
@@ -41,7 +40,7 @@ torch.save(network.embed.weight.detach(), f"{sys.argv[1]}/rank{fabric.global_ran
 def test_tie_before_fabric_setup(devices: int, strategy: str, tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(SCRIPT, encoding="utf-8")
-    subprocess.run([sys.executable, str(script), str(tmp_path), str(devices), strategy], check=True, timeout=240)
+    starts.run_ranks([str(script), str(tmp_path), str(devices), strategy], tmp_path, timeout=240, size=devices)
     weights = [torch.load(tmp_path / f"rank{rank}.pt", weights_only=True) for rank in range(devices)]
     for weight in weights[1:]:
         assert torch.equal(weight, weights[0])

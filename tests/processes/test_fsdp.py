@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from tests import starts
 from tests.slow import SLOW
 
 WORKER = Path(__file__).with_name("fsdp_worker.py")
@@ -38,40 +35,12 @@ CASES = (*QUICK, *(MORE if SLOW else ()))
 Runs = dict[str, list[dict[str, Any]]]
 
 
-def free_port() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return str(probe.getsockname()[1])
-
-
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Runs]:
-    """All cases by one process and by two, at the same time; as `torchrun` starts them."""
+    """All cases by one process and by two, as `torchrun` starts them."""
     out = {world: tmp_path_factory.mktemp(f"world{world}") for world in (1, 2)}
-    common = {name: value for name, value in os.environ.items() if name not in ("RANK", "WORLD_SIZE", "LOCAL_RANK")}
-    pair = {
-        "TORCHELASTIC_RUN_ID": "test",
-        "WORLD_SIZE": "2",
-        "LOCAL_WORLD_SIZE": "2",
-        "GROUP_RANK": "0",
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": free_port(),
-    }
-    settings = [(1, common), *((2, {**common, **pair, "RANK": rank, "LOCAL_RANK": rank}) for rank in "01")]
-    logs = [out[world] / f"log{env.get('RANK', '')}" for world, env in settings]
-    started: list[subprocess.Popen[bytes]] = []
-    try:
-        for (world, env), log in zip(settings, logs, strict=True):
-            with log.open("wb") as file:
-                command = [sys.executable, str(WORKER), str(out[world]), *CASES]
-                started.append(subprocess.Popen(command, env=env, stdout=file, stderr=subprocess.STDOUT))
-        codes = [process.wait(timeout=420) for process in started]
-    finally:
-        for process in started:
-            process.kill()
-    failed = [log.read_text()[-3000:] for log, code in zip(logs, codes, strict=True) if code]
-    if failed:
-        pytest.fail("\n".join(failed), pytrace=False)
+    for world in out:
+        starts.run_ranks([str(WORKER), str(out[world]), *CASES], out[world], timeout=420, size=world)
     return {
         world: {
             case: [torch.load(out[world] / f"{case}-r{rank}.pt", weights_only=True) for rank in range(world)]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests import starts
 
 ROOT = Path(__file__).parents[2]
 
@@ -17,10 +17,8 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     out = tmp_path_factory.mktemp("late")
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.processes.late_loads", str(out)],
-        cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=200, check=False,
-    )  # fmt: skip
+    words, one = ["-m", "tests.processes.late_loads", str(out)], os.environ | {"OMP_NUM_THREADS": "1"}
+    done = starts.run(words, timeout=200, cwd=ROOT, env=one)
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads((out / "found.json").read_text())
 

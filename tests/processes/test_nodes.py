@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import csv
 import os
-import socket
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +11,7 @@ import pytest
 import torch
 import yaml
 
+from tests import starts
 from tests.slow import slow
 
 WORKER = Path(__file__).with_name("strategy_worker.py")
@@ -41,21 +39,16 @@ CONFIG = {
 }  # fmt: skip
 
 
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
 def _start(launcher: str, words: list[str], folder: Path) -> None:
     """Run the words on two nodes, to their end."""
-    port, started = str(_free_port()), list[subprocess.Popen[str]]()
+    port, started = str(starts.free_port()), list[starts.Process]()
+    logs = [folder / f"log{node}" for node in range(2)]
     for node in range(2):
         environment = {**os.environ, "TEST_NODES": "2"}
-        command = [sys.executable, *words]
+        command = words
         if launcher == "torchrun":
             command = [
-                sys.executable, "-m", "torch.distributed.run", "--nnodes", "2", "--nproc-per-node", "1",
+                "-m", "torch.distributed.run", "--nnodes", "2", "--nproc-per-node", "1",
                 "--node-rank", str(node), "--master-addr", "127.0.0.1", "--master-port", port, *words,
             ]  # fmt: skip
         else:
@@ -64,23 +57,21 @@ def _start(launcher: str, words: list[str], folder: Path) -> None:
                 "SLURM_JOB_ID": "1", "SLURM_PROCID": str(node), "SLURM_LOCALID": "0", "SLURM_NODEID": str(node),
                 "SLURM_NODELIST": "127.0.0.1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port,
             }  # fmt: skip
-        started.append(
-            subprocess.Popen(
-                command, env=environment, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-            )
-        )
+        with logs[node].open("wb") as file:
+            started.append(starts.start(command, out=file, env=environment, cwd=folder))
     try:
-        written = [process.communicate(timeout=240) for process in started]
+        codes = [process.wait(timeout=240) for process in started]
     finally:
         for process in started:
             process.kill()
-    assert all(process.returncode == 0 for process in started), "\n".join(errors[-3000:] for _, errors in written)
+    assert codes == [0, 0], "\n".join(log.read_text()[-3000:] for log in logs)
 
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     out = tmp_path_factory.mktemp("alone")
-    subprocess.run([sys.executable, str(WORKER), str(out), "auto", "1"], check=True, timeout=240)
+    done = starts.run([str(WORKER), str(out), "auto", "1"], timeout=240)
+    assert done.returncode == 0, done.stderr[-3000:]
     return torch.load(out / "rank0.pt", weights_only=True)
 
 

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from tests import starts
 from tests.processes.checkpoint_sizes import measure_tensors
 from tests.processes.resume_worker import SAVED, STEPS, Job, run
 from tests.slow import SLOW
@@ -43,35 +39,7 @@ def results(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 def run_pair(out: Path, jobs: list[Job]) -> dict[str, dict[str, Any]]:
     """Two processes that do the same jobs; the losses are those of the global batches."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    common = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    common |= {"TORCHELASTIC_RUN_ID": "resume", "GROUP_RANK": "0", "OMP_NUM_THREADS": "1"}
-    common |= {"PYTHONPATH": str(WORKER.parents[2])}
-    command = [sys.executable, str(WORKER), str(out), json.dumps(jobs)]
-    started = [
-        subprocess.Popen(
-            command, env=os.environ | common | {"RANK": rank, "LOCAL_RANK": rank},
-            stdout=subprocess.DEVNULL, stderr=(out / f"error{rank}.txt").open("w"),
-        )
-        for rank in "01"
-    ]  # fmt: skip
-    try:
-        end = time.monotonic() + 240
-        while any(process.poll() is None for process in started) and not any(p.poll() for p in started):
-            if time.monotonic() > end:
-                raise TimeoutError("the processes did not end")
-            try:
-                started[0].wait(timeout=1)
-            except subprocess.TimeoutExpired:
-                continue
-    finally:
-        for process in started:
-            process.kill()
-            process.wait()
-    errors = "\n".join((out / f"error{rank}.txt").read_text()[-3000:] for rank in "01")
-    assert [process.returncode for process in started] == [0, 0], errors
+    starts.run_ranks([str(WORKER), str(out), json.dumps(jobs)], out, timeout=240)
     return {job["name"]: _join(out, job["name"]) for job in jobs}
 
 

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,38 +10,23 @@ import torch
 
 from lightning_tying.reports.stability.history import read_history
 from lightning_tying.reports.stability.record import Record
+from tests import starts
+from tests.slow import SLOW
 
 WORKER = Path(__file__).with_name("stability_worker.py")
 ONE = ("single-none", "single-exact", "single-norm_balanced")
 TWO = ("ddp-none", "ddp-exact", "ddp-norm_balanced", "fsdp2-none", "fsdp2-sketch", "fsdp2-sqrt")
-if os.environ.get("STABILITY_CASES") == "all":
+if SLOW:
     ONE += ("single-pcgrad",)
     TWO += ("ddp-sketch", "ddp-pcgrad", "fsdp2-exact", "tensor-none", "tensor-exact")
-NONE = {"RANK", "WORLD_SIZE", "LOCAL_RANK"}
 
 
 @pytest.fixture(scope="module")
 def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All cases, by one process and by two, as `torchrun` starts them."""
     folder = tmp_path_factory.mktemp("stability")
-    common = {name: value for name, value in os.environ.items() if name not in NONE} | {"OMP_NUM_THREADS": "1"}
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
-    pair = {"TORCHELASTIC_RUN_ID": "test", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "GROUP_RANK": "0"}
-    pair |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-    runs = [(common, ONE), *(({**common, **pair, "RANK": rank, "LOCAL_RANK": rank}, TWO) for rank in "01")]
-    started = [
-        subprocess.Popen([sys.executable, str(WORKER), str(folder), *cases], env=env, stderr=subprocess.STDOUT,
-                         stdout=(folder / f"log{number}").open("wb"))
-        for number, (env, cases) in enumerate(runs)
-    ]  # fmt: skip
-    try:
-        for number, process in enumerate(started):
-            assert process.wait(timeout=200) == 0, (folder / f"log{number}").read_text()[-3000:]
-    finally:
-        for process in started:
-            process.kill()
+    for size, cases in ((1, ONE), (2, TWO)):
+        starts.run_ranks([str(WORKER), str(folder), *cases], folder, timeout=240, size=size)
     return folder
 
 

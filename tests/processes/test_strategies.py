@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import functools
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 
+from tests import starts
 from tests.slow import slow
 
 WORKER = Path(__file__).with_name("strategy_worker.py")
@@ -19,14 +18,12 @@ WORKER = Path(__file__).with_name("strategy_worker.py")
 
 def _run(out: Path, strategy: str, devices: int, spec: str) -> list[dict[str, Any]]:
     out.mkdir(parents=True)
-    done = subprocess.run(
-        [sys.executable, str(WORKER), str(out), strategy, str(devices), spec],
-        capture_output=True,
-        text=True,
-        timeout=280,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    words = [str(WORKER), str(out), strategy, str(devices), spec]
+    if "x" in strategy:
+        starts.run_ranks(words, out, timeout=280, size=devices)
+    else:  # the start is Lightning's
+        done = starts.run(words, timeout=280)
+        assert done.returncode == 0, done.stderr[-3000:]
     return [torch.load(out / f"rank{rank}.pt", weights_only=True) for rank in range(devices)]
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+
+from tests import starts
 
 WORKER = Path(__file__).with_name("task_worker.py")
 WORDS = {"en": "the file was not found in this folder", "de": "die Datei wurde im Ordner nicht gefunden"}
@@ -31,10 +31,12 @@ def _run(
 ) -> list[dict[str, Any]]:  # fmt: skip
     out.mkdir()
     arguments = (command, out, texts, texts.parent / "cache", checkpoint or "none", steps, devices, batch)
-    done = subprocess.run(
-        [sys.executable, str(WORKER), *map(str, arguments)], capture_output=True, text=True, timeout=240, check=False
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    words = [str(WORKER), *map(str, arguments)]
+    if devices > 1:
+        starts.run_ranks(words, out, timeout=240, size=devices)
+    else:
+        done = starts.run(words, timeout=240)
+        assert done.returncode == 0, done.stderr[-3000:]
     return [torch.load(out / f"rank{rank}.pt", weights_only=True) for rank in range(devices)]
 
 

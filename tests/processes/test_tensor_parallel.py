@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from tests import starts
+
 WORKER = Path(__file__).with_name("tensor_parallel_worker.py")
 CASES = ("aliases", "parts", "whole", "translation")
 
 
 def run(out: Path, size: int, cases: tuple[str, ...]) -> list[dict[str, Any]]:
-    started = [
-        subprocess.Popen(
-            [sys.executable, str(WORKER), str(out), str(rank), str(size), ",".join(cases)],
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(size)
-    ]
-    try:
-        errors = [process.communicate(timeout=240)[1] for process in started]
-    finally:
-        for process in started:
-            process.kill()
-    assert all(process.returncode == 0 for process in started), errors[0][-3000:]
+    starts.run_ranks([str(WORKER), str(out), ",".join(cases)], out, timeout=240, size=size)
     return [torch.load(out / f"size{size}-rank{rank}.pt", weights_only=True) for rank in range(size)]
 
 

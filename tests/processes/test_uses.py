@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from tests import starts
+
 WORKER = Path(__file__).with_name("uses_worker.py")
 CASES = ("ddp", "ddp-delta", "fsdp", "fsdp-delta", "tensor_parallel")
 
 
 def run(out: Path, size: int) -> list[dict[str, Any]]:
-    started = [
-        subprocess.Popen(
-            [sys.executable, str(WORKER), str(out), str(rank), str(size)], stderr=subprocess.PIPE, text=True
-        )
-        for rank in range(size)
-    ]
-    try:
-        errors = [process.communicate(timeout=240)[1] for process in started]
-    finally:
-        for process in started:
-            process.kill()
-    assert all(process.returncode == 0 for process in started), "\n".join(error[-3000:] for error in errors)
+    starts.run_ranks([str(WORKER), str(out)], out, timeout=240, size=size)
     return [torch.load(out / f"size{size}-rank{rank}.pt", weights_only=True) for rank in range(size)]
 
 

@@ -5,6 +5,7 @@ Usage: uses_worker.py OUT RANK SIZE. The processes meet in the file OUT/store; e
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -103,7 +104,7 @@ def step(case: str, rank: int, size: int) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    out, rank, size = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+    out, rank, size = Path(sys.argv[1]), int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     torch.set_num_threads(1)
     if size > 1:
         distributed.init_process_group("gloo", init_method=f"file://{out}/store", rank=rank, world_size=size)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from lightning_tying.reports.reckoning.run_savings import RunSavings
 from lightning_tying.reports.savings import SavingsReport
 from lightning_tying.reports.sharing_page import make_page
 from lightning_tying.reports.sharing_svg import graph_to_svg
+from lightning_tying.whole_files import write_together
 
 NAME = "sharing"
 
@@ -21,7 +21,7 @@ NAME = "sharing"
 def write_files(
     folder: Path, plan: Plan | None, graphs: Sequence[SharingGraph], forecast: SavingsReport, run: RunSavings
 ) -> None:
-    """Write the four files; each is whole or as it was before.
+    """Write the four files, all of them or none.
 
     Args:
         folder: made where it is missing.
@@ -31,13 +31,11 @@ def write_files(
         run: what this run saves, key `run`.
 
     Raises:
-        OSError: the folder cannot be written.
+        ConfigError: the folder cannot be written.
     """
     with pause_gc():
         texts = _write_texts(plan, graphs, forecast, run)
-    folder.mkdir(parents=True, exist_ok=True)
-    for ending, text in texts.items():
-        _replace(folder / f"{NAME}.{ending}", text)
+    write_together({folder / f"{NAME}.{ending}": text.encode() for ending, text in texts.items()})
 
 
 def _write_texts(
@@ -52,13 +50,3 @@ def _write_texts(
         "html": make_page(run, pictures),
         "svg": pictures[0],
     }
-
-
-def _replace(path: Path, text: str) -> None:
-    beside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
-        beside.write_text(text, encoding="utf-8")
-        os.replace(beside, path)
-    except OSError:
-        beside.unlink(missing_ok=True)
-        raise

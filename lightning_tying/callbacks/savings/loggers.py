@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from lightning.pytorch.loggers import Logger
+from lightning_utilities.core.rank_zero import rank_zero_warn
 
 from lightning_tying.reports.reckoning.run_savings import RunSavings
 
@@ -37,6 +38,19 @@ def log_savings(logger: Logger, run: RunSavings, step: int) -> None:
     """Give numbers and table to one logger: text in TensorBoard and W&B, a file in MLflow, numbers alone elsewhere."""
     logger.log_metrics(list_values(run), step=step)
     log_text(logger, TAG, run.to_markdown(), step)
+
+
+def log_hyperparameters(logger: Logger, run: RunSavings) -> None:
+    """Put the numbers beside the run's hyperparameters; whole numbers as such.
+
+    Once for each run, since MLflow refuses another value; after Lightning has logged the module's own, since
+    TensorBoard's page of them shows the first.
+    """
+    values = {name: int(value) if value.is_integer() else value for name, value in list_values(run).items()}
+    try:
+        logger.log_hyperparams(values)
+    except Exception as error:  # each logger has errors of its own; training does not need it
+        rank_zero_warn(f"ParameterSavings: {type(logger).__name__} does not take what sharing saves: {error}")
 
 
 def log_text(logger: Logger, tag: str, text: str, step: int) -> None:

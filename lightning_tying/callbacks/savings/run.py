@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from typing import Any, cast
 
 import torch
@@ -14,7 +13,7 @@ from lightning.pytorch import LightningModule, Trainer
 from torch import nn
 
 from lightning_tying.lowering.strategy_words import name_strategy
-from lightning_tying.reports.reckoning.count_flops import count_flops
+from lightning_tying.reports.reckoning.count_flops import recount
 from lightning_tying.reports.reckoning.optimizer_state import find_rules
 from lightning_tying.reports.reckoning.per_token import PerToken
 from lightning_tying.reports.reckoning.reckon_run import RunUse
@@ -32,8 +31,8 @@ def find_use(trainer: Trainer, module: LightningModule) -> RunUse:
     return RunUse(
         find_rules(trainer.optimizers),
         traffic,
-        decodes=any(_decodes(part) for part in module.modules()),
-        cache_itemsize=2 if str(trainer.precision).startswith(("bf16", "16")) else None,
+        decodes=decodes_text(module),
+        cache_itemsize=reckon_cache_itemsize(str(trainer.precision)),
         divided=name not in _WHOLE,
     )
 
@@ -48,15 +47,8 @@ def count_per_token(trainer: Trainer, module: LightningModule, reckoned: PerToke
     compiled = getattr(module, "_compiler_ctx", None) is not None
     if example is None or compiled or _name_strategy(trainer, module) not in ("", "DDP"):
         return reckoned
-    try:
-        with trainer.precision_plugin.forward_context():
-            counted = count_flops(module, trainer.strategy.batch_to_device(example))
-    except Exception:  # the user's forward may refuse its own example in any way; training does not need it
-        return reckoned
-    if counted is None:
-        return reckoned
-    gross, net, unit = counted
-    return replace(reckoned, flops_gross=gross, flops_net=net, counted=True, unit=unit)
+    with trainer.precision_plugin.forward_context():
+        return recount(module, trainer.strategy.batch_to_device(example), reckoned)
 
 
 def read_peak(device: torch.device) -> int | None:
@@ -71,8 +63,17 @@ def read_peak(device: torch.device) -> int | None:
     return peak if sys.platform == "darwin" else 1024 * peak
 
 
+def decodes_text(module: nn.Module) -> bool:
+    """Whether a network inside keeps keys and values: it makes caches, or `transformers` says that it generates."""
+    return any(_decodes(part) for part in module.modules())
+
+
+def reckon_cache_itemsize(precision: str) -> int | None:
+    """Bytes of one cell of a cache under a precision of Lightning's; None for those of the projections."""
+    return 2 if precision.startswith(("bf16", "16")) else None
+
+
 def _decodes(module: nn.Module) -> bool:
-    """Whether a network keeps keys and values: it makes caches, or `transformers` says that it generates."""
     generates = getattr(module, "can_generate", None)
     return callable(getattr(module, "new_cache", None)) or (callable(generates) and bool(generates()))
 

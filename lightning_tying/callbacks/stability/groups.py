@@ -9,6 +9,7 @@ from torch import nn
 
 from lightning_tying.errors import ConfigError
 from lightning_tying.gradients.shared import SharedParameter, find_shared
+from lightning_tying.gradients.sinks.by_member import MODELS
 from lightning_tying.spec.nearest import suggest
 
 _MOST = 12  # names in a message
@@ -28,12 +29,22 @@ def choose_groups(module: nn.Module, patterns: Sequence[str] | None) -> list[Sha
         ConfigError: a pattern matches nothing, or frozen groups alone.
     """
     found = list(find_shared(module).values())
+    for pattern in patterns or ():
+        _check_pattern(pattern, found, [each for each in found if _is_meant(each, pattern)])
+    return find_left(module, patterns)
+
+
+def find_left(module: nn.Module, patterns: Sequence[str] | None) -> list[SharedParameter]:
+    """The same in a training that goes on: a pattern that matches nothing any more, or yet, is no mistake.
+
+    Args:
+        module: as for `choose_groups`.
+        patterns: as for `choose_groups`.
+    """
+    found = list(find_shared(module).values())
     if patterns is None:
         return [each for each in found if each.bound and is_trained(each)]
-    chosen = [each for each in found if any(_is_meant(each, pattern) for pattern in patterns)]
-    for pattern in patterns:
-        _check_pattern(pattern, found, chosen)
-    return [each for each in chosen if is_trained(each)]
+    return [each for each in found if any(_is_meant(each, one) for one in patterns) and is_trained(each)]
 
 
 def is_trained(shared: SharedParameter) -> bool:
@@ -62,3 +73,17 @@ def _is_meant(shared: SharedParameter, pattern: str) -> bool:
     meant = re.compile(".*".join(re.escape(part) for part in pattern.split("*")))
     names = [str(shared.name), *(holder.place for holder in shared.holders)]
     return any(meant.fullmatch(name) for name in names)
+
+
+def check_members(module: nn.Module) -> None:
+    """Refuse to measure by member what has no members.
+
+    Raises:
+        ConfigError: the module has no `models` of two or more.
+    """
+    models = dict(module.named_children()).get(MODELS)
+    if models is None or len(list(models.children())) < 2:
+        raise ConfigError(
+            f"GradientStability: by: member is for models that train together, and {type(module).__name__} has no "
+            f"`{MODELS}` of two or more. Write by: use, or train a JointTraining."
+        )

@@ -12,6 +12,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from itertools import islice
 from typing import Any, TypeAlias, cast
 
 from lightning.pytorch.loggers import Logger
@@ -23,6 +24,7 @@ Show: TypeAlias = Callable[[str, Any, int], None]
 
 NUMBERS = ("kappa", "conflict", "dominance", "sum_norm", "snr", "drift", "spike", "update_to_weight")
 MOST_SHARES = 12  # uses whose shares are logged one by one
+MOST_ROWS = 24  # groups of rows of a vocabulary table
 MOST_PICTURES = 8  # groups
 
 
@@ -31,6 +33,8 @@ def list_values(record: Record) -> dict[str, float]:
     values = {name: float(getattr(record, name)) for name in NUMBERS}
     if len(record.uses) <= MOST_SHARES:
         values |= {f"share/{use}": share for use, share in zip(record.uses, record.shares, strict=True)}
+    for name, row in islice(record.rows.items(), MOST_ROWS):
+        values |= {f"rows/{name}/share": row.share, f"rows/{name}/kappa": row.kappa}
     return {f"tying/{record.group}/{name}": value for name, value in values.items() if math.isfinite(value)}
 
 

@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
+from itertools import takewhile
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning_utilities.core.rank_zero import rank_zero_info, rank_zero_warn
@@ -15,7 +16,10 @@ from lightning_utilities.core.rank_zero import rank_zero_info, rank_zero_warn
 from lightning_tying.callbacks.stability.watch import Alarm
 from lightning_tying.errors import ConfigError
 from lightning_tying.lowering.strategy_words import name_strategy
+from lightning_tying.reports.stability.history import append_records
+from lightning_tying.reports.stability.record import Record
 
+CallbackT = TypeVar("CallbackT")
 _OFF = {"DeepSpeedStrategy": "DeepSpeed", "FSDPStrategy": "FSDP1", "XLAStrategy": "XLA"}
 
 
@@ -78,6 +82,38 @@ def refuse_combination(combine: str | Mapping[str, Any], needs_gradients: bool, 
         raise ConfigError(
             f"GradientStability: combine: {combine} does not work under {strategy}, where no process has the whole "
             "gradients of the uses. Train in one process or under DDP; mean and sqrt work under FSDP2, too."
+        )
+
+
+def write_records(path: Path, records: Sequence[Record]) -> bool:
+    """Append records to a file; whether that worked, which is said where it did not: training goes on."""
+    try:
+        append_records(path, records)
+    except ConfigError as error:
+        rank_zero_warn(f"GradientStability: {error} Training goes on, and nothing more is written.")
+        return False
+    return True
+
+
+def list_before(trainer: Trainer, callback: CallbackT) -> list[CallbackT]:
+    """The callbacks of its kind that stand before a callback in the trainer."""
+    held = cast("list[object]", getattr(trainer, "callbacks", []))  # set at run time
+    return [each for each in takewhile(lambda each: each is not callback, held) if isinstance(each, type(callback))]
+
+
+def warn_of_doubles(folder: Path, names: Set[str], others: Iterable[tuple[Path, Set[str]]]) -> None:
+    """Say where two instances write the same groups into one file.
+
+    Args:
+        folder: of one of them.
+        names: of the groups that it measures.
+        others: the same of all that began before.
+    """
+    both = sorted({name for there, known in others if there == folder for name in names & known})
+    if both:
+        rank_zero_warn(
+            f"GradientStability: two instances measure {both[0]} and write into {folder}, where their samples cannot "
+            "be told apart. Give one of them a folder of its own, or other groups."
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from lightning_utilities.core.rank_zero import rank_zero_warn
@@ -11,25 +11,34 @@ from lightning_tying.algebra.expression import ParameterName
 from lightning_tying.callbacks.stability.watch import GroupWatch
 from lightning_tying.callbacks.stability.window import Part
 from lightning_tying.errors import ApplyError
+from lightning_tying.gradients.sinks.by_member import MemberExact, MemberSketch, MemberStreaming
 from lightning_tying.gradients.sinks.exact import ExactSink
 from lightning_tying.gradients.sinks.sink import Sink
 from lightning_tying.gradients.sinks.sketch import SketchSink
 from lightning_tying.gradients.sinks.streaming import StreamingSink
 from lightning_tying.gradients.statistics import UseStatistics
 from lightning_tying.reports.stability.record import Pairs, Record, make_record
+from lightning_tying.reports.stability.rows import RowNumbers
 
 SKETCH = 1024  # numbers in a projection: a cosine is off by 0.044 or less (standard deviation)
 
 
-def make_sink(pairs: Pairs) -> Sink:
+def make_sink(pairs: Pairs, tables: Collection[ParameterName] = (), *, by_member: bool = False) -> Sink:
     """A sink for one step.
 
     Args:
         pairs: how cosines are found.
+        tables: groups of which single rows are measured.
+        by_member: whether the uses of a member of a joint training are one.
     """
+    if by_member and pairs == "exact":
+        return MemberExact(sum_sketch=SKETCH, tables=tables)
+    if by_member:
+        sketch = MemberSketch(SKETCH, tables=tables)
+        return sketch if pairs == "sketch" else MemberStreaming(sum_sketch=SKETCH, tables=tables)
     if pairs == "exact":
-        return ExactSink(sum_sketch=SKETCH)
-    return SketchSink(SKETCH) if pairs == "sketch" else StreamingSink(sum_sketch=SKETCH)
+        return ExactSink(sum_sketch=SKETCH, tables=tables)
+    return SketchSink(SKETCH, tables=tables) if pairs == "sketch" else StreamingSink(sum_sketch=SKETCH, tables=tables)
 
 
 def take_records(
@@ -37,6 +46,7 @@ def take_records(
     found: Mapping[ParameterName, UseStatistics],
     watches: dict[str, GroupWatch],
     max_uses: int,
+    rows: Mapping[str, Mapping[str, RowNumbers]],
 ) -> list[Record]:
     """Make the records, and remember the sample.
 
@@ -45,12 +55,14 @@ def take_records(
         found: what the sink gave.
         watches: of the groups, by name; those of new ones are added.
         max_uses: groups with more have no pairs.
+        rows: of tables, by their names.
     """
     records: list[Record] = []
     for name, given in found.items():
         numbers = replace(given, gram=None) if len(given.keys) > max_uses else given
         watch = watches.setdefault(str(name), GroupWatch())
-        records.append(make_record(step, str(name), numbers, over_time=watch.running.update(numbers)))
+        over_time = watch.running.update(numbers)
+        records.append(make_record(step, str(name), numbers, over_time=over_time, rows=rows.get(str(name))))
     return records
 
 

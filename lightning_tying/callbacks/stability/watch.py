@@ -63,11 +63,14 @@ class GroupWatch:
         counts = {"samples": self._samples, "fast": self._fast, "apart": self._apart, "alarmed": self._alarmed}
         return {"running": self.running.state_dict(), **counts}
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> GroupWatch:
         """Go on from what `state_dict` gave."""
-        self.running.load_state_dict(state["running"])
-        self._samples, self._fast, self._apart = state["samples"], state["fast"], state["apart"]
-        self._alarmed = state["alarmed"]
+        made = cls()
+        made.running.load_state_dict(state["running"])
+        made._samples, made._fast, made._apart = state["samples"], state["fast"], state["apart"]
+        made._alarmed = state["alarmed"]
+        return made
 
     def _judge_conflict(self, record: Record) -> list[Alarm]:
         if math.isnan(record.kappa):

@@ -30,7 +30,7 @@ class UniformWeights:
     needs_gradients = False
 
     def __init__(self, weight: Callable[[int], float]) -> None:
-        self._weight = weight
+        self.weight = weight
 
     def make_sink(self) -> StreamingSink:
         """A sink for the backward passes of one step."""
@@ -42,7 +42,7 @@ class UniformWeights:
         for group, numbers in sink.finish().items():
             gradient = parameters[group].grad
             if len(numbers.keys) > 1 and gradient is not None:
-                gradient.mul_(self._weight(len(numbers.keys)))
+                gradient.mul_(self.weight(len(numbers.keys)))
 
 
 class WeighedGradients:
@@ -55,7 +55,7 @@ class WeighedGradients:
     needs_gradients = True
 
     def __init__(self, make_weigh: Callable[[], Weigh]) -> None:
-        self._make_weigh = make_weigh
+        self.make_weigh = make_weigh
         self._weigh: dict[ParameterName, Weigh] = {}
 
     def make_sink(self) -> ExactSink:
@@ -75,11 +75,11 @@ class WeighedGradients:
         """
         for group, numbers in sink.finish(1 / unscale).items():
             gradient, gram = parameters[group].grad, numbers.gram
-            if gradient is None or gram is None or len(numbers.keys) < 2 or not _is_usable(numbers, gram):
+            if gradient is None or gram is None or len(numbers.keys) < 2 or not is_usable(numbers, gram):
                 continue
             if group not in self._weigh:
-                self._weigh[group] = self._make_weigh()
-            weights = _take_first(self._weigh[group](gram), gradient.device)
+                self._weigh[group] = self.make_weigh()
+            weights = take_first(self._weigh[group](gram), gradient.device)
             for each, weight in zip(sink.gradients[group].values(), weights, strict=True):
                 if weight != 1:
                     gradient.add_(each.to(gradient.dtype), alpha=(weight - 1) * unscale)
@@ -134,12 +134,13 @@ def _make_balance() -> Weigh:
     return balance_norms
 
 
-def _is_usable(numbers: UseStatistics, gram: Tensor) -> bool:
+def is_usable(numbers: UseStatistics, gram: Tensor) -> bool:
+    """Whether all that was caught of a group is finite."""
     return numbers.finite and bool(gram.isfinite().all())
 
 
-def _take_first(weights: Tensor, device: torch.device) -> list[float]:
-    """The first process's weights: the others' could differ by rounding."""
+def take_first(weights: Tensor, device: torch.device) -> list[float]:
+    """The first process's weights: the others' could differ by rounding. A collective."""
     if distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1:
         sent = weights.to(device)
         distributed.broadcast(sent, src=0)

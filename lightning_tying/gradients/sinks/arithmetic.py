@@ -33,6 +33,14 @@ def square_sum(gradient: Tensor) -> Tensor:
     return norms @ norms + rest @ rest
 
 
+def row_square_sums(gradient: Tensor) -> Tensor:
+    """‖g_r‖² of each row (the first dimension), float64 on the gradient's device; their sum is `square_sum`."""
+    rows = gradient.detach()
+    rows = rows if rows.ndim == 2 else rows.reshape(rows.shape[0], -1)
+    precise = rows.dtype if rows.dtype in (torch.float32, torch.float64) else torch.float32
+    return _norm(rows, dim=1, dtype=precise).double().square()
+
+
 def multiply_pairs(gradients: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     """The inner products of all pairs and the squared norm of the sum.
 

@@ -6,16 +6,18 @@ them: as many bytes are sent as uses times the parameter's size.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import torch
 from torch import Tensor
 
 from lightning_tying.algebra.expression import ParameterName
 from lightning_tying.gradients.keys import UseKey
-from lightning_tying.gradients.sinks.arithmetic import multiply_pairs, to_floats
+from lightning_tying.gradients.sinks.arithmetic import multiply_pairs, row_square_sums, to_floats
 from lightning_tying.gradients.sinks.measuring import MeasuringSink
 from lightning_tying.gradients.sinks.processes import GroupUses
 from lightning_tying.gradients.sinks.projection import project
-from lightning_tying.gradients.statistics import UseStatistics
+from lightning_tying.gradients.statistics import RowNorms, UseStatistics
 
 
 class ExactSink(MeasuringSink):
@@ -24,14 +26,16 @@ class ExactSink(MeasuringSink):
     Args:
         sum_sketch: the size of the projection of each group's sum, a multiple of 8; 0 for none.
         distributed: whether `finish` brings the processes together, where there are several.
+        tables: as for `MeasuringSink`, but of the summed and averaged gradients.
 
     Attributes:
         gradients: of each group and use, as the backward passes gave them, still with the loss scale. After `finish`
             they are averaged over the processes.
     """
 
-    def __init__(self, sum_sketch: int = 0, distributed: bool = True) -> None:
+    def __init__(self, sum_sketch: int = 0, distributed: bool = True, tables: Collection[ParameterName] = ()) -> None:
         super().__init__(distributed)
+        self._kept_tables = frozenset(tables)
         self._size = sum_sketch
         self.gradients: dict[ParameterName, dict[UseKey, Tensor]] = {}
 
@@ -59,6 +63,16 @@ class ExactSink(MeasuringSink):
         sum_norm = float(total.sqrt()) / scale
         finite = nonfinite is None
         return UseStatistics(keys, norms, sum_norm, gram / scale**2, finite, nonfinite, sum_sketch=sketch)
+
+    def _find_rows(self, group: ParameterName, uses: GroupUses, scale: float) -> RowNorms | None:
+        if group not in self._kept_tables or uses.shape is None:
+            return None
+        held = [self.gradients[group][key] for key in uses.keys]
+        total = held[0].clone()
+        for each in held[1:]:
+            total += each
+        norms = torch.stack([row_square_sums(each) for each in (*held, total)]).sqrt().cpu() / scale
+        return RowNorms(norms[:-1], norms[-1])
 
     def _gather(self, held: dict[UseKey, Tensor], uses: GroupUses) -> dict[UseKey, Tensor]:
         shape, like = uses.shape or torch.Size(()), next(iter(held.values()), None)

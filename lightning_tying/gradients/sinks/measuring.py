@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -12,10 +12,10 @@ from torch import Tensor
 
 from lightning_tying.algebra.expression import ParameterName
 from lightning_tying.gradients.keys import UseKey
-from lightning_tying.gradients.sinks.arithmetic import as_whole, square_sum, to_floats
+from lightning_tying.gradients.sinks.arithmetic import as_whole, row_square_sums, square_sum, to_floats
 from lightning_tying.gradients.sinks.processes import GroupUses, agree_on_uses, average, first_of_all, has_processes
 from lightning_tying.gradients.sinks.sink import Sink
-from lightning_tying.gradients.statistics import UseStatistics
+from lightning_tying.gradients.statistics import RowNorms, UseStatistics
 
 _PARAMETRIZED = "parametrizations."  # in the places of derived uses, and of no others
 
@@ -25,10 +25,14 @@ class MeasuringSink(Sink):
 
     Args:
         distributed: whether `finish` brings the processes together, where there are several.
+        tables: groups of which the norms of single rows are taken too, one number for each row and use. Those of
+            several backward passes and processes are summed and averaged as squares, unless all gradients are kept.
     """
 
-    def __init__(self, distributed: bool = True) -> None:
+    def __init__(self, distributed: bool = True, tables: Collection[ParameterName] = ()) -> None:
         self._distributed = distributed
+        self._tables = frozenset(tables)
+        self._row_squares: dict[UseKey | ParameterName, Tensor] = {}  # of uses, and of the sum by its group
         self._groups: dict[ParameterName, GroupUses] = {}
         self._squares: dict[UseKey, Tensor] = {}  # in the order of the backward pass
         self._site_squares: dict[UseKey, Tensor] = {}
@@ -41,7 +45,7 @@ class MeasuringSink(Sink):
         whole = as_whole(gradient)
         uses = self._groups.setdefault(key.group, GroupUses({}))
         uses.keys[key], uses.shape, uses.dtype = None, whole.shape, whole.dtype
-        square = square_sum(whole)  # a number on the gradient's device: a backward pass on a GPU waits for nothing
+        square = self._square(key, key.group, whole)
         self._squares[key] = self._squares[key] + square if key in self._squares else square
         self._take(key, whole)
 
@@ -54,8 +58,12 @@ class MeasuringSink(Sink):
 
     def finish(self, scale: float = 1.0) -> dict[ParameterName, UseStatistics]:
         agreed, first = self._agree(), self._find_nonfinite()
-        found = {group: self._finish_group(group, uses, scale, first.get(group)) for group, uses in agreed.items()}
-        return {group: replace(each, site_norms=self._find_site_norms(each, scale)) for group, each in found.items()}
+        found: dict[ParameterName, UseStatistics] = {}
+        for group, uses in agreed.items():
+            numbers = self._finish_group(group, uses, scale, first.get(group))
+            sites, rows = self._find_site_norms(numbers, scale), self._find_rows(group, uses, scale)
+            found[group] = replace(numbers, site_norms=sites, rows=rows)
+        return found
 
     @abstractmethod
     def _take(self, key: UseKey, gradient: Tensor) -> None:
@@ -65,6 +73,25 @@ class MeasuringSink(Sink):
     def _finish_group(
         self, group: ParameterName, uses: GroupUses, scale: float, nonfinite: UseKey | None
     ) -> UseStatistics: ...
+
+    def _square(self, owner: UseKey | ParameterName, group: ParameterName, gradient: Tensor) -> Tensor:
+        """‖g‖², a number on the gradient's device: a backward pass on a GPU waits for nothing."""
+        if group not in self._tables:
+            return square_sum(gradient)
+        rows = row_square_sums(gradient)
+        self._row_squares[owner] = self._row_squares[owner] + rows if owner in self._row_squares else rows
+        return rows.sum()
+
+    def _find_rows(self, group: ParameterName, uses: GroupUses, scale: float) -> RowNorms | None:
+        if group not in self._tables or uses.shape is None:
+            return None
+        wanted: Sequence[UseKey | ParameterName] = (*uses.keys, group)
+        held = [self._row_squares.get(key) for key in wanted]
+        none = torch.zeros(uses.shape[:1], dtype=torch.float64)
+        device = next((each.device for each in held if each is not None), none.device)
+        squares = torch.stack([(none if each is None else each).to(device) for each in held])
+        norms = self._average(squares).sqrt().cpu() / scale
+        return RowNorms(norms[:-1], norms[-1])
 
     def _find_site_norms(self, found: UseStatistics, scale: float) -> tuple[float, ...]:
         """Those of derived uses are averaged as squares: gradients at sites are not kept."""

@@ -7,13 +7,14 @@ is the average of the projections. So the uses of the averaged gradients are mea
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 
 import torch
 from torch import Tensor
 
 from lightning_tying.algebra.expression import ParameterName
 from lightning_tying.gradients.keys import UseKey
-from lightning_tying.gradients.sinks.arithmetic import as_whole, square_sum, to_floats
+from lightning_tying.gradients.sinks.arithmetic import as_whole, to_floats
 from lightning_tying.gradients.sinks.measuring import MeasuringSink
 from lightning_tying.gradients.sinks.processes import GroupUses
 from lightning_tying.gradients.sinks.projection import project, projection_error
@@ -28,16 +29,17 @@ class SketchSink(MeasuringSink):
     Args:
         size: of a projection, a multiple of 8; a cosine is off by √(2 / size) or less (standard deviation).
         distributed: whether `finish` brings the processes together, where there are several.
+        tables: as for `MeasuringSink`.
     """
 
-    def __init__(self, size: int = 1024, distributed: bool = True) -> None:
-        super().__init__(distributed)
+    def __init__(self, size: int = 1024, distributed: bool = True, tables: Collection[ParameterName] = ()) -> None:
+        super().__init__(distributed, tables)
         self._size = size
         self._sketches: dict[UseKey, Tensor] = {}
         self._sum_squares: dict[ParameterName, list[Tensor]] = {}  # one for each pass
 
     def add_sum(self, group: ParameterName, gradient: Tensor) -> None:
-        self._sum_squares.setdefault(group, []).append(square_sum(as_whole(gradient)))
+        self._sum_squares.setdefault(group, []).append(self._square(group, group, as_whole(gradient)))
 
     def _take(self, key: UseKey, gradient: Tensor) -> None:
         sketch = project(gradient, self._size)

@@ -8,12 +8,14 @@ measure the accumulated gradients, averaged over the processes.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import torch
 from torch import Tensor
 
 from lightning_tying.algebra.expression import ParameterName
 from lightning_tying.gradients.keys import UseKey
-from lightning_tying.gradients.sinks.arithmetic import as_whole, square_sum, to_floats
+from lightning_tying.gradients.sinks.arithmetic import as_whole, to_floats
 from lightning_tying.gradients.sinks.measuring import MeasuringSink
 from lightning_tying.gradients.sinks.processes import GroupUses
 from lightning_tying.gradients.sinks.projection import project
@@ -28,10 +30,17 @@ class StreamingSink(MeasuringSink):
         keep_sums: whether to keep the sum over the uses, added up here and not by autograd: one copy of each shared
             parameter, to be compared with `.grad`.
         distributed: whether `finish` brings the processes together, where there are several.
+        tables: as for `MeasuringSink`.
     """
 
-    def __init__(self, sum_sketch: int = 0, keep_sums: bool = False, distributed: bool = True) -> None:
-        super().__init__(distributed)
+    def __init__(
+        self,
+        sum_sketch: int = 0,
+        keep_sums: bool = False,
+        distributed: bool = True,
+        tables: Collection[ParameterName] = (),
+    ) -> None:
+        super().__init__(distributed, tables)
         self._size = sum_sketch
         self._keep_sums = keep_sums
         self._sum_squares: dict[ParameterName, Tensor] = {}
@@ -40,7 +49,7 @@ class StreamingSink(MeasuringSink):
 
     def add_sum(self, group: ParameterName, gradient: Tensor) -> None:
         whole = as_whole(gradient)
-        _add_to(self._sum_squares, group, square_sum(whole))
+        _add_to(self._sum_squares, group, self._square(group, group, whole))
         if self._size:
             _add_to(self._sketches, group, project(whole, self._size))
 

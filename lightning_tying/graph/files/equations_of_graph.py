@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from lightning_tying.algebra.expression import Call, Read
@@ -32,28 +32,42 @@ class EquationText:
     sites: tuple[str, ...] = ()
 
 
-def list_equations(graph: GraphView, names: Mapping[ParameterName, ParameterName]) -> list[EquationText]:
+def list_equations(
+    graph: GraphView, names: Mapping[ParameterName, ParameterName], *, keep_names: bool = False
+) -> list[EquationText]:
     """Equations for all that a tie cannot say, those of one text with all their sites.
 
     Args:
         graph: of `discover` or of a plan.
         names: under which each shared parameter is written.
+        keep_names: what `find_named` takes.
 
     Raises:
         SpecError: the named parameters of one site have unlike gradient rules, or sites share a delta on unlike values.
     """
     sites: dict[EquationText, list[str]] = {}
-    for site, equation in _list_single(graph, names):
+    for site, equation in _list_single(graph, names, find_named(graph, keep_names=keep_names)):
         sites.setdefault(equation, []).append(site)
     _check_brought(graph, {site: equation for equation, members in sites.items() for site in members})
     return [replace(equation, sites=tuple(members)) for equation, members in sites.items()]
 
 
-def find_named(graph: GraphView) -> frozenset[ParameterName]:
-    """The parameters that must be named: a derived site or a penalty reads them, or they have a policy."""
+def find_named(graph: GraphView, *, keep_names: bool = False) -> frozenset[ParameterName]:
+    """The parameters that must be named: a derived site or a penalty reads them, or they have a policy.
+
+    Args:
+        graph: of `discover` or of a plan.
+        keep_names: whether those that several sites read are named as well, where their name is not the owner's FQN.
+    """
     expressions = (*(derived.expression for derived in graph.derived), *(one.expression for one in graph.penalties))
     read = [name for expression in expressions for name in expression.parameters]
-    return frozenset([*read, *(group.name for group in graph.groups if _has_policy(group))])
+    kept = (group.name for group in graph.groups if _has_policy(group) or (keep_names and _has_name(group)))
+    return frozenset([*read, *kept])
+
+
+def _has_name(group: SharingGroup) -> bool:
+    """Whether several sites read it under a name of its own, which a tie without one would not give it."""
+    return len(group.uses) > 1 and str(group.name) != group.owner and group.name.family.isidentifier()
 
 
 def _has_policy(group: SharingGroup) -> bool:
@@ -63,8 +77,9 @@ def _has_policy(group: SharingGroup) -> bool:
     return declared or not group.meta.trainable or (policy.lr, policy.weight_decay) != (1.0, 1.0)
 
 
-def _list_single(graph: GraphView, names: Mapping[ParameterName, ParameterName]) -> Iterator[tuple[str, EquationText]]:
-    named = find_named(graph)
+def _list_single(
+    graph: GraphView, names: Mapping[ParameterName, ParameterName], named: Container[ParameterName]
+) -> Iterator[tuple[str, EquationText]]:
     rules: dict[str, dict[ParameterName, GradientRule]] = {}
     for group in graph.groups:
         for use in group.uses:

@@ -86,7 +86,8 @@ class ExpressionWriter:
             content = base64.b64encode(map.content).decode("ascii")
             shape: list[PlainData] = [*map.shape]
             told: Content = {"path": map.path, "sha256": map.sha256, "shape": shape, "count": map.count}
-            self.maps.append({**told, "content": content})
+            digest: Content = {"digest": map.digest} if map.digest else {}
+            self.maps.append({**told, **digest, "content": content})
         return self._numbers[map]
 
 
@@ -165,7 +166,8 @@ def _read_own(content: Content) -> Own:
 def _read_map(content: Content) -> FileMap:
     cells = base64.b64decode(_text(content["content"]), validate=True)
     path, sha256 = _text(content["path"]), _text(content["sha256"])
-    return FileMap(path, sha256, _shape(content["shape"]), _size(content["count"]), cells)
+    digest = _text(content.get("digest", ""))
+    return FileMap(path, sha256, _shape(content["shape"]), _size(content["count"]), cells, digest)
 
 
 def _mapping(data: PlainData) -> Content:

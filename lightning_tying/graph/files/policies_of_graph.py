@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from itertools import chain, count
 from typing import Literal, get_args
 
@@ -15,11 +15,14 @@ from lightning_tying.spec.schema import InitKind, Policy
 _WRITABLE = frozenset(get_args(InitKind)) - {"first"}
 
 
-def name_families(graph: GraphView) -> tuple[dict[ParameterName, ParameterName], dict[str, Policy]]:
+def name_families(
+    graph: GraphView, *, keep_names: bool = False
+) -> tuple[dict[ParameterName, ParameterName], dict[str, Policy]]:
     """How the parameters of derived sites are written.
 
     Args:
         graph: of `discover` or of a plan.
+        keep_names: what `find_named` takes.
 
     Returns:
         A name for each group (its own one, or one of another family where the members of a family have unlike shapes
@@ -33,7 +36,7 @@ def name_families(graph: GraphView) -> tuple[dict[ParameterName, ParameterName],
     policies: dict[str, Policy] = {}
     found_names = {group.name.family for group in graph.groups if str(group.name) == group.owner}  # of `discover`
     taken = {group.name.family for group in graph.groups}
-    for family, groups in _group_by_family(graph).items():
+    for family, groups in _group_by_family(graph, find_named(graph, keep_names=keep_names)).items():
         kinds: dict[Policy, list[SharingGroup]] = {}
         for group in groups:
             shape = None if group.name in inferred or not group.uses[0].slot else group.meta.shape
@@ -49,8 +52,7 @@ def name_families(graph: GraphView) -> tuple[dict[ParameterName, ParameterName],
     return names, policies
 
 
-def _group_by_family(graph: GraphView) -> dict[str, list[SharingGroup]]:
-    named = find_named(graph)
+def _group_by_family(graph: GraphView, named: Container[ParameterName]) -> dict[str, list[SharingGroup]]:
     families: dict[str, list[SharingGroup]] = {}
     for group in graph.groups:
         if group.name in named:

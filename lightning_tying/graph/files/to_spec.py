@@ -20,11 +20,12 @@ ODD_LETTER = re.compile(r"[*{}|=\\\s]")  # what a pattern cannot say literally
 NUMBER = re.compile(r"(?<![^.])[0-9]+(?![^.])")  # a whole segment of digits
 
 
-def graph_to_spec(graph: GraphView) -> SharingSpec:
+def graph_to_spec(graph: GraphView, *, keep_names: bool = False) -> SharingSpec:
     """Write every group of two aliases or more as a tie, and what derived sites read as equations.
 
     Args:
         graph: of `discover` or of a plan.
+        keep_names: whether a group of aliases keeps its name, as an equation, where a tie would call it as its owner.
 
     Returns:
         A spec that gives the same graph on the same model without ties, up to names; where `discover` found a tie of
@@ -38,11 +39,11 @@ def graph_to_spec(graph: GraphView) -> SharingSpec:
     """
     bound = [site for group in graph.groups for site in group.sites]
     known = SiteIndex([*dict.fromkeys(bound), *(fqn for fqn, _ in graph.private)])
-    named = find_named(graph)
+    named = find_named(graph, keep_names=keep_names)
     tied = (group for group in graph.groups if group.name not in named and len(group.uses) > 1)
     ties = [_write_tie(group, known) for group in tied]
-    names, policies = name_families(graph)
-    equations = [_write_equation(equation, known) for equation in list_equations(graph, names)]
+    names, policies = name_families(graph, keep_names=keep_names)
+    equations = [_write_equation(equation, known) for equation in list_equations(graph, names, keep_names=keep_names)]
     return SharingSpec(entries=(*ties, *equations), parameters=policies)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, KeysView
+from collections.abc import Iterable, KeysView, Sequence
 from dataclasses import dataclass
 
 from lightning_tying.errors import Location
@@ -17,7 +17,7 @@ from lightning_tying.graph.matching.site_index import SiteIndex
 from lightning_tying.graph.parts import Site
 from lightning_tying.graph.report import Report
 from lightning_tying.spec.patterns import Captures, Pattern
-from lightning_tying.spec.schema import Equation, Tie
+from lightning_tying.spec.schema import Equation, Sync, Tie
 
 
 @dataclass(slots=True, eq=False)
@@ -59,7 +59,7 @@ class Matcher:
         self._unbindable = [entry for entry in inventory.unbindable if entry.fqn.startswith(self._root)]
         self._unbindable_index = SiteIndex([entry.fqn[start:] for entry in self._unbindable])
 
-    def match_entry(self, entry: Equation | Tie) -> tuple[Match, ...]:
+    def match_entry(self, entry: Equation | Tie | Sync) -> tuple[Match, ...]:
         """The sites of an entry without `except` and before `where`, in model order; () where it was refused."""
         before = len(self._report.problems)
         found = [match for pattern in entry.sites for match in self._match_pattern(pattern, entry.location)]
@@ -72,6 +72,11 @@ class Matcher:
         if isinstance(entry, Tie) and len(self._report.problems) == before:
             self._check_tie(entry, matches)
         return matches if len(self._report.problems) == before else ()
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The FQNs of all sites, relative to the root, in model order."""
+        return self._index.names
 
     def find(self, pattern: Pattern) -> list[Match]:
         """The sites that one pattern matches, in model order; nothing is reported."""
@@ -101,7 +106,7 @@ class Matcher:
             text = f"`{alternative}` in `{hole.text}` matches no site.{_say_nearest(near)}"
             self._report.add("31", location, text)
 
-    def _find_excluded(self, entry: Equation | Tie, found: KeysView[str]) -> set[str]:
+    def _find_excluded(self, entry: Equation | Tie | Sync, found: KeysView[str]) -> set[str]:
         excluded: set[str] = set()
         for pattern in entry.excluded:
             hits = {self._index.names[place] for place, _ in self._index.find(pattern)} & found
@@ -112,7 +117,7 @@ class Matcher:
             excluded |= hits
         return excluded
 
-    def _refuse_unbindable(self, entry: Equation | Tie, excluded: set[str], found: KeysView[str]) -> None:
+    def _refuse_unbindable(self, entry: Equation | Tie | Sync, excluded: set[str], found: KeysView[str]) -> None:
         """Each tensor that a pattern names and that cannot be bound, but a parametrization with bound originals."""
         refused: dict[str, Unbindable] = {}
         for pattern in entry.sites:

@@ -15,7 +15,7 @@ from lightning_tying.spec.nearest import nearest_name
 from lightning_tying.spec.schema import Equation, Init
 
 FIRST = Init("first")
-SOLVED = frozenset({"first", "mean", "stepwise", "site", "svd", "svd_joint", "match", "solved"})
+SOLVED = frozenset({"first", "mean", "stepwise", "site", "svd", "svd_joint", "procrustes", "match", "solved"})
 
 
 def choose_inits(drafts: Sequence[Draft], find_declared: Callable[[Draft], Init | None], report: Report) -> None:
@@ -77,7 +77,7 @@ def choose_init_sites(drafts: Sequence[Draft], sites: Sequence[Site], root: str,
     by_fqn: dict[str, Site] = {}
     for draft in drafts:
         match draft.init.kind:
-            case "mean" | "svd_joint":
+            case "mean" | "svd_joint" | "procrustes":
                 draft.init_sites = tuple([binding.site.fqn for binding in draft.bindings])
             case "first" | "stepwise" | "svd" | "match" | "solved":
                 draft.init_sites = (draft.owner.site.fqn,)

@@ -6,6 +6,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from lightning_tying.algebra.expression import FileMap
+from lightning_tying.algebra.maps.member_paths import split_member
 from lightning_tying.spec.mistakes import Mistake
 
 SHOWN_DIGITS = 4
@@ -16,13 +17,13 @@ def check_map(file_map: FileMap, path: Path) -> None:
 
     Args:
         file_map: what the checkpoint holds.
-        path: the file as it is now.
+        path: the file as it is now, with its member where it has one.
 
     Raises:
         Mistake: 78; one that does not exist or cannot be read is nothing to compare with, and is let through.
     """
     try:
-        found = sha256(path.read_bytes()).hexdigest()
+        found = sha256(Path(split_member(str(path))[0]).read_bytes()).hexdigest()
     except OSError:
         return
     if found != file_map.sha256:

@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
-from itertools import islice, product
+from functools import partial
 
-from torch import nn
+from torch import Tensor, nn
 
-from lightning_tying.algebra.expression import Call, FileMap, ParameterName, Read
-from lightning_tying.algebra.maps.map_files import read_map
-from lightning_tying.errors import ApplyError, SpecError
+from lightning_tying.algebra.expression import ParameterName
+from lightning_tying.errors import ApplyError
 from lightning_tying.graph.collector import pause_gc
-from lightning_tying.graph.inventory import take_inventory
-from lightning_tying.graph.ir import SharingGraph, SharingGroup, Site, TensorMeta
-from lightning_tying.lowering.edits.resized_values import NewRows, carry_out
+from lightning_tying.graph.ir import SharingGraph, SharingGroup
+from lightning_tying.lowering.edits.resized_values import NewRows, carry_out, resize_value
+from lightning_tying.lowering.edits.vocabulary_sites import (
+    Sizes,
+    choose_by_maps,
+    choose_by_size,
+    count_rows,
+    find_mapped,
+    plan_sizes,
+)
 from lightning_tying.lowering.holders import refuse_held
 from lightning_tying.lowering.plan import Plan, make_steps
 from lightning_tying.lowering.preconditions import check_can_change
 from lightning_tying.lowering.state import TiedState, find_tied
-from lightning_tying.passes.pipeline import plan_graph
-from lightning_tying.spec.mistakes import Mistake
 from lightning_tying.spec.nearest import nearest_name
-
-_EMBEDDINGS = ("Embedding", "EmbeddingBag")
-_MOST_TRIALS = 256
-
-Sizes = Mapping[str, tuple[int, int]]  # by site: the dimension that grows, and its new size
 
 
 def resize_vocabulary(
@@ -61,20 +58,29 @@ def resize_vocabulary(
     if new_rows not in ("init", "mean"):
         raise ApplyError(f"new_rows is init or mean, not {new_rows!r}.")
     with pause_gc():
-        root, state, found = _find_group(inner, group)
+        root, state, found = find_group(inner, group)
         refuse_held(root, "resize_vocabulary")
         graph, sizes = _plan_resized(root, state, found, -(-n // step) * step)
         plan = Plan(state.plan.spec, graph, make_steps(graph))
-        carry_out(root, state, plan, sizes, new_rows)
+
+        def make(old: Tensor, shape: tuple[int, ...], group: SharingGroup | None, _: int | None) -> Tensor:
+            return resize_value(old, shape, group, new_rows)
+
+        carry_out(root, state, plan, sizes, make=make)
     return plan
 
 
-def _find_group(module: nn.Module, name: str) -> tuple[nn.Module, TiedState, SharingGroup]:
+def find_group(module: nn.Module, name: str) -> tuple[nn.Module, TiedState, SharingGroup]:
+    """The tied root that has a shared parameter, what it remembers, and the group.
+
+    Raises:
+        ApplyError: there is none of that name, or the plan does not hold as a whole.
+    """
     names: list[str] = []
     for _, root, state in find_tied(module):
         for group in state.plan.graph.groups:
             if str(group.name) == name:
-                _check_whole(state)
+                check_whole(state)
                 return root, state, group
             names.append(str(group.name))
     near = nearest_name(name, names)
@@ -82,7 +88,12 @@ def _find_group(module: nn.Module, name: str) -> tuple[nn.Module, TiedState, Sha
     raise ApplyError(f"`{name}` is not a shared parameter of this module.{hint}")
 
 
-def _check_whole(state: TiedState) -> None:
+def check_whole(state: TiedState) -> None:
+    """Refuse a module that cannot be planned again.
+
+    Raises:
+        ApplyError: sites of it were untied, or its plan came from a file.
+    """
     if state.whole is not None:
         raise ApplyError("Some sites of this module have been untied or changed since. Resize before that.")
     if not state.plan.graph.sites:
@@ -92,139 +103,22 @@ def _check_whole(state: TiedState) -> None:
 
 
 def _plan_resized(root: nn.Module, state: TiedState, group: SharingGroup, rows: int) -> tuple[SharingGraph, Sizes]:
-    """The graph for the new sizes: the first choice of dimensions that the whole spec agrees with."""
     old = state.plan.graph
-    mapped = _find_mapped(old, group.name)
-    errors: list[str] = []
-    choices = _choose_by_maps(old, mapped, state) if mapped else _choose_by_size(old, group, rows)
-    inventory = take_inventory(root)
-    for sizes in islice(choices, _MOST_TRIALS):
-        sites = tuple(_resize_site(site, sizes) for site in old.sites)
-        left = _find_left(sites, sizes)
-        if left:
-            errors.append(f"a bias beside {left} is tied to one that is resized, and {left} is not. Tie or untie both.")
-            continue
-        try:
-            graph = plan_graph(state.plan.spec, replace(inventory, sites=sites, values=()), strict=False)
-        except SpecError as error:
-            errors.append(str(error))
-            continue
-        found = next(each for each in graph.groups if each.name == group.name)
-        if rows in found.meta.shape:
-            return replace(graph, private=_resize_private(old, sizes)), sizes
-        errors.append(
-            f"by the spec and its maps it is {list(found.meta.shape)}. Write {rows} rows into the files of its maps "
-            f'("rows": {rows}), or the size that `parameters` gives it, first.'
-        )
-    reason = errors[0] if errors else "no dimension of its sites is the vocabulary's"
-    raise ApplyError(f"`{group.name}` cannot get {rows} rows: {reason}")
+    mapped = find_mapped(old, group.name)
+    seeds = group.sites
+    choices = choose_by_maps(old, mapped, state) if mapped else choose_by_size(old, seeds, count_rows(old, group), rows)
+    try:
+        return plan_sizes(root, state, choices, partial(check_rows, name=group.name, rows=rows))
+    except ApplyError as error:
+        raise ApplyError(f"`{group.name}` cannot get {rows} rows: {error}") from error
 
 
-def _choose_by_size(graph: SharingGraph, group: SharingGroup, rows: int) -> Iterator[Sizes]:
-    """Which dimension of each site that has to do with the group is the vocabulary's; first dimensions first."""
-    by_fqn = {site.fqn: site for site in graph.sites}
-    first = next((fqn for fqn in group.sites if by_fqn[fqn].module in _EMBEDDINGS), group.owner)
-    old = by_fqn[first].meta.shape[0]
-    sites = _find_connected(graph, group, old)
-    ways = [_list_ways(by_fqn[fqn], old, fqn in group.sites) for fqn in sites]
-    for chosen in product(*ways):
-        sizes = {fqn: (way, rows) for fqn, way in zip(sites, chosen, strict=True) if way is not None}
-        yield _with_biases(graph, by_fqn, sizes)
-
-
-def _list_ways(site: Site, old: int, needed: bool) -> list[int | None]:
-    ways: list[int | None] = [place for place, size in enumerate(site.meta.shape) if size == old]
-    if site.module in _EMBEDDINGS and 0 in ways:
-        return [0]
-    return ways if needed and ways else [*ways, None]
-
-
-def _find_connected(graph: SharingGraph, group: SharingGroup, old: int) -> list[str]:
-    """The group's sites, and those that other groups of that size tie to them."""
-    found = dict.fromkeys(group.sites)
-    waiting = [group]
-    seen = {group.name}
-    while waiting:
-        sites = waiting.pop().sites
-        found.update(dict.fromkeys(sites))
-        for other in graph.groups:
-            if other.name not in seen and old in other.meta.shape and found.keys() & set(other.sites):
-                seen.add(other.name)
-                waiting.append(other)
-    return list(found)
-
-
-def _find_mapped(graph: SharingGraph, name: ParameterName) -> dict[str, Call]:
-    """The sites that read rows of the parameter by a map, with that call."""
-    return {
-        derived.site: call
-        for derived in graph.derived
-        for call in derived.expression.walk()
-        if isinstance(call, Call) and call.function == "rows" and _reads(call, name)
-    }
-
-
-def _reads(call: Call, name: ParameterName) -> bool:
-    return any(isinstance(operand, Read) and operand.parameter == name for operand in call.operands)
-
-
-def _choose_by_maps(graph: SharingGraph, mapped: Mapping[str, Call], state: TiedState) -> Iterator[Sizes]:
-    """One choice: each site has as many rows as its map has entries, read from its file again."""
-    by_fqn = {site.fqn: site for site in graph.sites}
-    sizes: dict[str, tuple[int, int]] = {}
-    for site, call in mapped.items():
-        arguments = dict(call.arguments)
-        index_map, block = arguments.get("map"), arguments.get("block", 1)
-        if isinstance(index_map, FileMap) and isinstance(block, int):
-            try:
-                entries = read_map(index_map.path, state.plan.spec.folder).shape[0]
-            except Mistake as error:
-                raise ApplyError(f"The map of {site} cannot be read again: {error}") from error
-            sizes[site] = (0, entries * block)
-    yield _with_biases(graph, by_fqn, sizes)
-
-
-def _with_biases(graph: SharingGraph, by_fqn: Mapping[str, Site], sizes: Sizes) -> Sizes:
-    """The biases beside the sites, and whatever is tied to them."""
-    found = dict(sizes)
-    for fqn, (place, rows) in sizes.items():
-        bias = by_fqn.get(f"{fqn.rpartition('.')[0]}.bias".lstrip("."))
-        shape = by_fqn[fqn].meta.shape
-        if (
-            bias is None
-            or bias.meta.shape != (shape[place],)
-            or bias.fqn in found
-            or not _is_output(shape, place, bias)
-        ):
-            continue
-        tied = next((group.sites for group in graph.groups if bias.fqn in group.sites), (bias.fqn,))
-        found.update(dict.fromkeys(tied, (0, rows)))
-    return found
-
-
-def _find_left(sites: Sequence[Site], sizes: Sizes) -> str:
-    """A weight that would not fit the bias beside it any more; empty where there is none."""
-    by_fqn = {site.fqn: site for site in sites}
-    for fqn in sizes:
-        path, _, name = fqn.rpartition(".")
-        weight = by_fqn.get(f"{path}.weight") if name == "bias" else None
-        if weight is not None and weight.fqn not in sizes:
-            return weight.fqn
-    return ""
-
-
-def _is_output(shape: Sequence[int], place: int, bias: Site) -> bool:
-    """Whether the dimension is the one that a bias has: the first, or the last of transformers' Conv1D."""
-    return place == (len(shape) - 1 if bias.module == "Conv1D" else 0)
-
-
-def _resize_site(site: Site, sizes: Sizes) -> Site:
-    return site._replace(meta=_resize_meta(site.meta, *sizes[site.fqn])) if site.fqn in sizes else site
-
-
-def _resize_private(graph: SharingGraph, sizes: Sizes) -> tuple[tuple[str, TensorMeta], ...]:
-    return tuple((fqn, _resize_meta(meta, *sizes[fqn]) if fqn in sizes else meta) for fqn, meta in graph.private)
-
-
-def _resize_meta(meta: TensorMeta, place: int, size: int) -> TensorMeta:
-    return replace(meta, shape=(*meta.shape[:place], size, *meta.shape[place + 1 :]))
+def check_rows(graph: SharingGraph, name: ParameterName, rows: int) -> str:
+    """Why a graph does not give a shared parameter its rows; empty where it does."""
+    found = next(each for each in graph.groups if each.name == name)
+    if rows in found.meta.shape:
+        return ""
+    return (
+        f"by the spec and its maps it is {list(found.meta.shape)}. Write {rows} rows into the files of its maps "
+        f'("rows": {rows}), or the size that `parameters` gives it, first.'
+    )

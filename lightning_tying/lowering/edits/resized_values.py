@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
 import torch
@@ -19,6 +20,9 @@ from lightning_tying.lowering.resolve import Slot, find_slots, walk_modules
 from lightning_tying.lowering.state import TiedState
 
 NewRows: TypeAlias = Literal["init", "mean"]
+# The old value, the new shape, the group (None where nothing binds it), the vocabulary's dimension where it is known.
+MakeValue: TypeAlias = Callable[[Tensor, tuple[int, ...], SharingGroup | None, int | None], Tensor]
+NOTHING: Mapping[ParameterName, int] = MappingProxyType({})
 # By class name: what a layer calls the sizes of its weight's dimensions.
 _SIZES = {
     "Embedding": ("num_embeddings", "embedding_dim"),
@@ -29,7 +33,13 @@ _SIZES = {
 
 
 def carry_out(
-    root: nn.Module, state: TiedState, plan: Plan, sizes: Mapping[str, tuple[int, int]], new_rows: NewRows
+    root: nn.Module,
+    state: TiedState,
+    plan: Plan,
+    sizes: Mapping[str, tuple[int, int]],
+    *,
+    make: MakeValue,
+    changed: Mapping[ParameterName, int] = NOTHING,
 ) -> None:
     """Put resized parameters in place; all are made before the first is put there.
 
@@ -38,12 +48,13 @@ def carry_out(
         state: what it remembers.
         plan: for the new sizes; its groups have the names of those before.
         sizes: by site, the dimension that has changed and its new size.
-        new_rows: how rows that were not there get their values.
+        make: gives each parameter its new value.
+        changed: groups that get another value even where their shape stays, with the vocabulary's dimension.
     """
     places = find_places(state.plan, root)
     before = {group.name: group for group in state.plan.graph.groups}
-    made = _make_parameters(plan, before, places, new_rows)
-    private = _make_private(root, plan, sizes)
+    made = _make_parameters(plan, before, places, make, changed)
+    private = _make_private(root, plan, sizes, make)
     old = {derived.site: value for derived, _, value in find_values(state.plan.graph, root)}
     shapes = {site.fqn: site.meta.shape for site in state.plan.graph.sites}
     vocabulary = {shapes[site][place]: size for site, (place, size) in sizes.items()}
@@ -61,7 +72,7 @@ def carry_out(
     for _, _, value in find_values(plan.graph, root):
         if value is not None:
             value.prepare()
-    _set_attributes(root, sizes, vocabulary)
+    set_attributes(root, sizes, vocabulary)
     state.plan, state.penalties = plan, None
     install_resets(plan, root)
 
@@ -70,30 +81,35 @@ def _make_parameters(
     plan: Plan,
     before: Mapping[ParameterName, SharingGroup],
     places: Mapping[str, Slot],
-    new_rows: NewRows,
+    make: MakeValue,
+    changed: Mapping[ParameterName, int],
 ) -> dict[ParameterName, nn.Parameter]:
     made: dict[ParameterName, nn.Parameter] = {}
     for group in plan.graph.groups:
         parameter = places[before[group.name].keeper].read()
-        if tuple(parameter.shape) != group.meta.shape:
-            value = _resize(parameter.detach(), group.meta.shape, group, new_rows)
+        if tuple(parameter.shape) != group.meta.shape or group.name in changed:
+            value = make(parameter.detach(), group.meta.shape, group, changed.get(group.name))
             made[group.name] = nn.Parameter(value, requires_grad=parameter.requires_grad)
     return made
 
 
-def _make_private(root: nn.Module, plan: Plan, sizes: Mapping[str, tuple[int, int]]) -> list[tuple[Slot, nn.Parameter]]:
-    """Biases that are their own: what is new in them is zero."""
+def _make_private(
+    root: nn.Module, plan: Plan, sizes: Mapping[str, tuple[int, int]], make: MakeValue
+) -> list[tuple[Slot, nn.Parameter]]:
+    """Parameters that no equation binds: biases, and heads of their own."""
     bound = frozenset(plan.sites)
     made: list[tuple[Slot, nn.Parameter]] = []
     for slot in find_slots(root, [site for site in sizes if site not in bound]).values():
         parameter = slot.read()
-        value = _resize(parameter.detach(), (sizes[slot.site][1],), None, "init")
+        place, size = sizes[slot.site]
+        shape = tuple(parameter.shape)
+        value = make(parameter.detach(), (*shape[:place], size, *shape[place + 1 :]), None, place)
         made.append((slot, nn.Parameter(value, requires_grad=parameter.requires_grad)))
     return made
 
 
-def _resize(old: Tensor, shape: tuple[int, ...], group: SharingGroup | None, new_rows: NewRows) -> Tensor:
-    """The old cells where they were, and new ones by the group's rule."""
+def resize_value(old: Tensor, shape: tuple[int, ...], group: SharingGroup | None, new_rows: NewRows) -> Tensor:
+    """The old cells where they were, and new ones by the group's rule; zero in biases that are their own."""
     if old.is_meta:
         return torch.empty(shape, dtype=old.dtype, device=old.device)
     new = _fill(old, shape, group, new_rows).to(device=old.device, dtype=old.dtype)
@@ -115,7 +131,7 @@ def _fill(old: Tensor, shape: tuple[int, ...], group: SharingGroup | None, new_r
     return fill_drawn(group, "normal", (spread(old),))
 
 
-def _set_attributes(root: nn.Module, sizes: Mapping[str, tuple[int, int]], vocabulary: Mapping[int, int]) -> None:
+def set_attributes(root: nn.Module, sizes: Mapping[str, tuple[int, int]], vocabulary: Mapping[int, int]) -> None:
     """What layers, networks and the configs of transformers say of the vocabulary's size."""
     for slot in find_slots(root, sizes).values():
         place, size = sizes[slot.site]

@@ -18,7 +18,7 @@ from lightning_tying.graph.ir import SharingGraph, SharingGroup
 
 _FAR = 0.5  # ‖site − value‖ / ‖site‖ from which W5 speaks; the mean of two unrelated tensors is at 0.7
 _WORST = 10
-_TAKES_OVER = frozenset({"mean", "stepwise", "site", "svd", "svd_joint"})
+_TAKES_OVER = frozenset({"mean", "stepwise", "site", "svd", "svd_joint", "procrustes"})
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,9 @@ class InitialReport:
 
     Args:
         worst: at most ten sites that do not keep their value, with their distances, the farthest first.
-        far: of how many sites an init that takes over values (`mean`, `site`, `stepwise`, `svd`, `svd_joint`) lost
-            more than half; `first` and drawn inits are not counted, since a model is mostly tied before it is trained.
+        far: of how many sites an init that takes over values (`mean`, `site`, `stepwise`, `svd`, `svd_joint`,
+            `procrustes`) lost more than half; `first` and drawn inits are not counted, since a model is mostly tied
+            before it is trained.
         farthest: the worst of those, with its distance.
         distances: of every site; aliases group by group, then derived sites in model order. 0 where a site keeps the
             very parameter that it had, infinite where a value takes the place of zeros. Sites on the meta device, and

@@ -20,6 +20,7 @@ from lightning_tying.lowering.initial.hashed_spread import warn_hashed_spread
 from lightning_tying.lowering.initial.joint import find_brought, find_joint_uses, solve_joint
 from lightning_tying.lowering.initial.reading_order import order_groups
 from lightning_tying.lowering.initial.solve_group import SiteReader, solve_group
+from lightning_tying.lowering.initial.turned_tables import solve_turned
 
 __all__ = ["InitialReport", "InitialValues", "find_initial_values"]
 
@@ -114,6 +115,8 @@ class _Settling:
                 continue
             if group.policy.init.kind == "svd_joint":
                 self._solve_joint(group, reader)
+            elif group.policy.init.kind == "procrustes":
+                self._solve_turned(group, reader)
             if group.name not in self.settled:
                 self._solve_alone(group, reader)
 
@@ -124,6 +127,11 @@ class _Settling:
         found = solve_joint(group, self._joint[group.name], reader.read, self.settled, self._folder) or {}
         for name, value in found.items():
             if name == group.name or (self._brought.get(name) == group.name and name not in self.settled):
+                self._write(self._groups[name], value)
+
+    def _solve_turned(self, group: SharingGroup, reader: SiteReader) -> None:
+        for name, value in solve_turned(group, self._graph, reader.read, self.settled).items():
+            if name not in self._waiting:
                 self._write(self._groups[name], value)
 
     def _solve_alone(self, group: SharingGroup, reader: SiteReader) -> None:

@@ -136,6 +136,13 @@ class SiteValue(nn.Module):
         """How large the value is."""
         return math.prod(self._record.expression.shape) * self._record.dtype.itemsize
 
+    def become(self, other: SiteValue) -> None:
+        """Compute from now on what another one does, with its slots and parameters."""
+        held = own_parameters(self)
+        held.clear()
+        held.update(own_parameters(other))
+        self.__dict__.update({name: other.__dict__[name] for name in (_RECORD, _PROGRAMS)})
+
     def parameters_read(self) -> list[nn.Parameter]:
         """What the slots hold now, in their order."""
         held = own_parameters(self)

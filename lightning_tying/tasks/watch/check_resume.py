@@ -25,6 +25,7 @@ from lightning_tying.lowering.resolve import find_slots, without_wrappers
 from lightning_tying.lowering.state import find_tied
 from lightning_tying.lowering.state_dicts.checkpoint import check_conflicts, fill_aliases, index_keys
 from lightning_tying.lowering.state_dicts.conflicts import find_conflicts
+from lightning_tying.tasks.edits.resume import resume_edits
 from lightning_tying.tasks.watch.checkpoint_content import check_content
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ def load_checked(strategy: Any, checkpoint_path: str | Path, *arguments: Any, **
     content = _peek(path, reads_folders=loads_late, trusted=_is_trusted(arguments, options))
     if not loads_late or content is None:
         return load()
+    resume_edits(module, content)
     check_content(module, content)
     if path.is_dir():
         _refuse_several(module, path)

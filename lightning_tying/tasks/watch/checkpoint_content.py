@@ -17,6 +17,7 @@ from lightning_tying.lowering.state import find_tied
 from lightning_tying.lowering.state_dicts.checkpoint import index_keys
 from lightning_tying.parallel.sharding.sharded_state import add_aliases
 from lightning_tying.spec.dumper import dump_spec
+from lightning_tying.tasks.edits.resume import write_edits
 from lightning_tying.tasks.kept_maps import MAPS_KEY, check_maps, read_maps, write_maps
 from lightning_tying.tasks.optimizers.optimizer_numbers import number_by_model
 
@@ -33,7 +34,8 @@ def write_content(module: WatchedModule, checkpoint: dict[str, Any]) -> None:
     Under `sharing` stand the canonical `spec` as text, its `version` and the sha256 `hash` of that text, the content
     of its `maps`, and `groups`: the other names of each shared parameter by the owner's, keys of `state_dict` both.
     `parameters` are the first names of all parameters in model order, by which strategies that shard number the states
-    of an optimizer.
+    of an optimizer. A module that was edited while it trained has its `edits`, and the spec that the run began with,
+    `origin`.
 
     Raises:
         ConflictError: the weights have different values for what is one parameter.
@@ -51,6 +53,7 @@ def write_content(module: WatchedModule, checkpoint: dict[str, Any]) -> None:
             MAPS_KEY: write_maps(module.tied_maps),
             "groups": name_groups(module, weights),
             "parameters": [without_wrappers(name) for name, _ in module.named_parameters()],
+            **write_edits(module),
         }
 
 

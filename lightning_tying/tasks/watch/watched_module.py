@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from torch import nn
 from typing_extensions import override
@@ -16,6 +16,7 @@ from lightning_tying.algebra.expression import FileMap
 from lightning_tying.algebra.maps.kept_maps import use_maps
 from lightning_tying.api import tie, untie, verify
 from lightning_tying.errors import ConfigError, TieBroken
+from lightning_tying.graph.map_files_of_graph import find_maps
 from lightning_tying.lowering.initial.whitening import weights_follow
 from lightning_tying.lowering.plan import Plan
 from lightning_tying.lowering.resolve import without_wrappers
@@ -25,30 +26,26 @@ from lightning_tying.lowering.state_dicts.conflicts import ConflictPolicy, check
 from lightning_tying.lowering.state_dicts.load_report import report_filled
 from lightning_tying.parallel.sharding.written_units import WrittenUnits
 from lightning_tying.spec.schema import SharingSpec
-from lightning_tying.tasks.kept_maps import find_maps
+from lightning_tying.tasks.edits.edited_module import EditedModule
 from lightning_tying.tasks.load_weights import load_weights
 from lightning_tying.tasks.optimizers.check_optimizers import check_optimizers
 from lightning_tying.tasks.sharing_source import Sharing, read_sharing, split_maps
 from lightning_tying.tasks.watch.check_averages import check_averages
 from lightning_tying.tasks.watch.check_resume import watch_strategy
 from lightning_tying.tasks.watch.check_strategy import check_strategy
+from lightning_tying.tasks.watch.check_syncs import check_syncs
+from lightning_tying.tasks.watch.check_vocabularies import check_data_vocabularies
 from lightning_tying.tasks.watch.checkpoint_content import check_content, write_content
 from lightning_tying.tasks.watch.parallelize import parallelize
 from lightning_tying.tasks.watch.penalized_step import add_penalty
 
-if TYPE_CHECKING:
-    from lightning.pytorch import LightningModule as Base
-else:
-    Base = object  # so that modules of `lightning.pytorch` and of `pytorch_lightning` both take the hooks
 
-
-class WatchedModule(Base):
+class WatchedModule(EditedModule):
     """What `TiedModule` and `tie_any` have alike; stands before a LightningModule among the base classes.
 
     Its names begin with `tied` or `_tied`, since it also goes in front of classes that know nothing of it.
     """
 
-    _tied_spec: SharingSpec | None = None
     _tied_maps: Mapping[str, FileMap] | None = None
     _tied_from: Path | str | None = None
     _tied_policy: ConflictPolicy = "error"
@@ -65,6 +62,11 @@ class WatchedModule(Base):
     def tied_spec(self) -> SharingSpec | None:
         """The spec that the network is, or will be, tied by."""
         return self._tied_spec
+
+    @property
+    def tied_policy(self) -> ConflictPolicy:
+        """What becomes of weights that have two values for one parameter."""
+        return self._tied_policy
 
     @property
     def tied_plan(self) -> Plan | None:
@@ -94,10 +96,13 @@ class WatchedModule(Base):
 
     @override
     def on_fit_start(self) -> None:
-        """Refuse to train a network whose ties do not hold, or an optimizer that does not fit it."""
+        """Refuse a network whose ties do not hold, or do not fit its optimizer or the vocabularies of its data."""
         super().on_fit_start()
         check_ties(self, "at fit start")
         check_optimizers(self)
+        self.match_tied_states()
+        check_data_vocabularies(self)
+        check_syncs(self)
 
     @override
     def on_train_start(self) -> None:
@@ -121,12 +126,13 @@ class WatchedModule(Base):
 
     @override
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Compare the checkpoint's spec with this module's.
+        """Compare the checkpoint's spec with this module's, which follows edits of a training that began with it.
 
         Raises:
             ConfigError: they differ, or one of their maps does, so weights would be joined or parted without notice.
         """
         super().on_load_checkpoint(checkpoint)
+        self.follow_tied_checkpoint(checkpoint)
         check_content(self, checkpoint)
 
     @override

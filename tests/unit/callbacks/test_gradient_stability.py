@@ -396,3 +396,26 @@ def test_can_be_pickled_and_told_apart(tmp_path: Path) -> None:
 def test_wrong_arguments_are_refused(options: dict[str, Any], told: str) -> None:
     with pytest.raises(ConfigError, match=told):
         GradientStability(**options)
+
+
+def test_two_that_write_the_same_groups_into_one_folder_are_told(tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match="two instances measure W and write into"):
+        fit(tmp_path, make_net(), GradientStability(2, report=False), GradientStability(5, "W", report=False))
+    for other in (GradientStability(5, "b", report=False), GradientStability(5, folder=tmp_path / "own", report=False)):
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", message=".*two instances")
+            fit(tmp_path, make_net(), GradientStability(2, "W", report=False), other)
+
+
+def test_a_folder_that_cannot_be_written_does_not_end_the_training(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    callback = GradientStability(2, folder=tmp_path / "file" / "inside")
+    with pytest.warns(UserWarning, match="cannot be written.* Training goes on") as told:
+        assert losses_of(tmp_path, callback) == losses_of(tmp_path)
+    assert sum("Training goes on" in str(each.message) for each in told) == 1
+
+
+@pytest.mark.parametrize("groups", [[], [3], 3])
+def test_groups_are_names(groups: Any) -> None:
+    with pytest.raises(ConfigError, match="groups is a name"):
+        GradientStability(groups=groups)

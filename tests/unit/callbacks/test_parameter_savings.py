@@ -236,3 +236,22 @@ def test_can_be_pickled_and_told_apart() -> None:
     one, other = ParameterSavings("a"), ParameterSavings("b")
     assert pickle.loads(pickle.dumps(one)).folder == "a"
     assert one.state_key != other.state_key
+
+
+def test_bytes_are_those_of_the_dtype_that_parameters_have_now(tmp_path: Path) -> None:
+    class Half(Net):
+        def training_step(self, batch: Any, batch_idx: int) -> torch.Tensor:
+            return super().training_step([batch[0].bfloat16()], batch_idx)
+
+    net = Half()
+    fit(net, tmp_path, [ParameterSavings(show=False)], precision="bf16-true")
+    told = read_json(tmp_path)["run"]["net"]
+    assert told["parameter_bytes"] == sum(p.numel() * p.element_size() for p in net.parameters()) == 2 * 24
+    assert told["gradient_bytes"] == told["checkpoint_bytes"] == 2 * 24
+
+
+def test_what_was_frozen_after_tying_has_no_gradient(tmp_path: Path) -> None:
+    net = Net()
+    net.network[0].weight.requires_grad_(False)  # type: ignore[union-attr]  # of a linear layer
+    fit(net, tmp_path, [ParameterSavings(show=False)])
+    assert read_json(tmp_path)["run"]["net"]["trainable"] == 8

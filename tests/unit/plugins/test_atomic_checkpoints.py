@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pickle
-import subprocess
 import sys
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from lightning_tying.checkpoints.atomic_write import (
 from lightning_tying.errors import ConfigError
 from lightning_tying.plugins import AtomicCheckpoints
 from lightning_tying.plugins.atomic_checkpoints import count_bytes
+from tests import starts
 
 NOBODY = 65534
 
@@ -75,11 +75,12 @@ except ConfigError as error:
 def test_a_full_disk_leaves_the_file_that_was_there(limit: int, tmp_path: Path) -> None:
     path = tmp_path / "last.ckpt"
     save(1.0, path)
-    done = subprocess.run(
-        [sys.executable, "-c", FULL, str(path), str(limit)], capture_output=True, text=True, timeout=120, check=False
-    )
-    assert done.returncode == 1, done.stderr
-    said = done.stderr.strip()
+    reader, writer = (os.fdopen(end, mode) for end, mode in zip(os.pipe(), "rw", strict=True))
+    with writer:  # a pipe, for a file would be cut off at the limit as well
+        process = starts.start(["-c", FULL, str(path), str(limit)], out=writer)
+    with reader:
+        said = reader.read().strip()
+    assert process.wait(timeout=120) == 1, said
     assert "\n" not in said and said.startswith(f"{path} cannot be written: File too large. About 0.4 MB are needed")
     assert said.endswith("The file that was there is as it was.")
     assert load(path) == 1.0

@@ -22,6 +22,10 @@ SPECS = [
     "parameters: {A: {lr: 0.5, dtype: float32}}",
     'root: network\nversion: 1\nshare: [{preset: {name: albert, over: "l.{l}.{name*}", as: enc}, where: ndim == 2}]',
     "share: [{sites: a.weight, equals: E, grad: {scale: 5.0}, keep: true}]",
+    'sync:\n  - {sync: "m.{i}.{n*}", how: average, every: 10, over: i, weights: [[1, 0], [0.5, 0.5]], moments: reset}\n'
+    '  - {sync: "**", how: average, every: epoch, over: ranks, weights: samples}\n'
+    '  - {sync: "t.{n*}", how: ema, from: "s.{n*}", decay: 0.9}\n  - {sync: a.weight, how: lookahead, every: 5}\n'
+    '  - {sync: ["t.{n*}", u.weight], how: copy, file: x.ckpt, then: freeze, except: t.b}',
     "share: [{sites: a.weight, equals: W, init: \"svd_joint(whiten='c.safetensors')\", except: [b, c]}]",
 ]
 WRONG = [
@@ -32,6 +36,9 @@ WRONG = [
     "share: [{sites: 0.1, equals: W}]",
     "share: [a.weight = W]\nparameters: {W: {lr: -1}}",
     "version: 2\nshare: [a.weight = W]",
+    "sync: []",
+    "sync: [{sync: 'm.{i}.w', how: average, every: 0}]",
+    "sync: [{sync: 'm.{i}.w', how: ema, weights: uniform}]",
 ]
 
 

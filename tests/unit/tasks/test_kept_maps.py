@@ -14,7 +14,8 @@ from torch import nn
 
 from lightning_tying.algebra.maps.map_files import read_map
 from lightning_tying.errors import ApplyError, ConfigError, SharingWarning, SpecError
-from lightning_tying.tasks.kept_maps import check_maps, find_maps, read_maps, write_maps
+from lightning_tying.graph.map_files_of_graph import find_maps
+from lightning_tying.tasks.kept_maps import check_maps, read_maps, write_maps
 from lightning_tying.tasks.sharing_source import read_sharing
 from lightning_tying.tasks.tied_module import TiedModule
 

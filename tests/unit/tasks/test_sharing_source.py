@@ -43,7 +43,7 @@ def test_a_wrong_spec_says_file_and_line(tmp_path: Path) -> None:
     file.write_text("version: 1\nshares: []\n")
     problems = read_sharing(str(file)).problems
     assert [str(problem).partition("s.yaml")[2] for problem in problems] == [
-        ":2: Unknown key `shares`. Did you mean `share`? Known: version, root, let, share, parameters."
+        ":2: Unknown key `shares`. Did you mean `share`? Known: version, root, let, share, parameters, sync."
     ]
 
 

@@ -1,0 +1,1 @@
+"""How near translations stand in the tables of two languages."""
