@@ -1,4 +1,4 @@
-"""Lightning callbacks: what sharing saves and costs, what a run leaves behind. `AdaptiveSharing` alone edits ties."""
+"""Lightning callbacks: what sharing saves and costs, what a run leaves behind, and sharing that changes in time."""
 
 from lightning_tying.callbacks.adaptive.budget import Budget
 from lightning_tying.callbacks.adaptive.join_on_redundancy import JoinOnRedundancy

@@ -216,8 +216,7 @@ class AdaptiveSharing(Callback):
         return any(each.parameters <= count_parameters(module) for each in refused)
 
     def _tell(self, trainer: Trainer, module: LightningModule, decision: Decision) -> None:
-        tell = rank_zero_warn if decision.action == "refuse" else rank_zero_info
-        tell(f"AdaptiveSharing: {decision}.")
+        (rank_zero_warn if decision.action == "refuse" else rank_zero_info)(f"AdaptiveSharing: {decision}.")
         if not self._writes(trainer):
             return
         for logger in trainer.loggers:
@@ -225,8 +224,8 @@ class AdaptiveSharing(Callback):
         self._write_log(trainer, module)
 
     def _write_log(self, trainer: Trainer, module: LightningModule) -> None:
-        folder = run.find_folder(trainer, self.folder)
-        write_log(folder, self.decisions, self._write_spec(module), trainer.global_step)
+        spec = self._write_spec(module)
+        write_log(run.find_folder(trainer, self.folder), self.decisions, spec, trainer.global_step)
 
     def _write_spec(self, module: LightningModule) -> str:
         spec = cast(Any, module).tied_spec
