@@ -75,6 +75,7 @@ def test_a_missing_package_is_told_in_setup(monkeypatch):
         (gzip.compress(b""), "holds no images of 28×28 pixels"),
         (gzip.compress(b",".join([b"0"] * 784 + [b"10"])), "holds no images of 28×28 pixels"),
     ],
+    ids=["missing", "no gzip", "cut off", "no number", "three cells", "empty", "label 10"],
 )
 @pytest.mark.filterwarnings("ignore:loadtxt:UserWarning")
 def test_a_damaged_file_is_refused(monkeypatch, tmp_path, content, message):
