@@ -14,12 +14,13 @@ def write_together(files: Mapping[Path, bytes]) -> None:
     """Write every file under another name first, and put them in place when all are whole.
 
     Args:
-        files: path → content; folders are made.
+        files: path → content, one at least; folders are made.
 
     Raises:
         ConfigError: one of them cannot be written.
     """
     partial = {path: path.with_name(f"{path.name}.{os.getpid()}.tmp") for path in files}
+    path = next(iter(files))
     try:
         for path, content in files.items():
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -29,8 +30,7 @@ def write_together(files: Mapping[Path, bytes]) -> None:
         for path, beside in partial.items():
             os.replace(beside, path)
     except OSError as error:
-        names = ", ".join(str(path) for path in files)
-        raise ConfigError(f"{names} cannot be written: {error.strerror or error}.") from error
+        raise ConfigError(f"{path} cannot be written: {error.strerror or error}.") from error
     finally:
         for beside in partial.values():
             with contextlib.suppress(OSError):  # in place already, or never begun

@@ -11,8 +11,8 @@ from lightning_tying.errors import ConfigError
 USAGE = """\
 usage: lightning-tying examples DIR
 
-Copies the shipped configs to DIR: sharing/ (specs) and train/ (run configs). A file that is there already is
-never written over."""
+Copies the shipped configs to DIR: sharing/ (specs), train/ (run configs) and vocab/ (vocabularies). A file that is
+there already is never written over."""
 
 SHIPPED = (".yaml", ".json", ".safetensors")
 

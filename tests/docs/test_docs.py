@@ -19,6 +19,8 @@ from sybil import Document, Example, Region, Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser
 from sybil.parsers.markdown.lexers import FencedCodeBlockLexer, RawFencedCodeBlockLexer
 
+from lightning_tying.algebra.registry import _REGISTERED
+from lightning_tying.spec.functions import FUNCTIONS
 from tests import starts
 
 ROOT = Path(__file__).parents[2]
@@ -79,6 +81,17 @@ def parse(page: Path) -> list[Example]:
     return list(sybil.parse(page).examples())
 
 
+@pytest.fixture
+def own_functions() -> Iterator[None]:
+    """What a page registers is forgotten: the tests of one process must not find each other's functions."""
+    kept = [(names, dict(names)) for names in (FUNCTIONS, _REGISTERED)]
+    yield
+    for names, before in kept:
+        names.clear()
+        names.update(before)
+
+
+@pytest.mark.usefixtures("own_functions")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     examples = parse(page)
