@@ -41,9 +41,9 @@ class Size:
     """How much is run; the small one shows that it runs."""
 
     decoder: DecoderSize = DECODER
-    steps: int = 100
-    rounds: int = 30
-    fits: int = 5
+    steps: int = 50
+    rounds: int = 8
+    fits: int = 2
 
 
 SMALL = Size(DecoderSize(dim=32, depth=4, vocabulary=200, rows=4, length=32), steps=10, rounds=3, fits=2)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import chain
 
 import numpy as np
@@ -11,7 +13,8 @@ from numpy.typing import NDArray
 from lightning_tying.vocab.united_vocabulary import UnitedVocabulary
 from lightning_tying.vocab.vocabulary import Vocabulary
 
-_CHUNK = 16384  # texts encoded at a time
+_CHUNK = 2048  # texts encoded at a time
+_AT_ONCE = 2  # while one chunk's ids become an array, which Python does alone, another one is encoded
 
 
 def encode_texts(
@@ -27,8 +30,9 @@ def encode_texts(
     Yields:
         The lengths of some texts, int64 [texts], and their tokens one after the other, int32; each ends with `<eos>`.
     """
-    for start in range(0, len(texts), _CHUNK):
-        yield _encode_flat(texts[start : start + _CHUNK], vocabulary, language)
+    chunks = [texts[start : start + _CHUNK] for start in range(0, len(texts), _CHUNK)]
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        yield from pool.map(partial(_encode_flat, vocabulary=vocabulary, language=language), chunks)
 
 
 def _encode_flat(

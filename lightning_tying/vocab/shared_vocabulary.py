@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import final
 
@@ -141,10 +142,15 @@ class SharedVocabulary:
 
     def byte_counts(self, language: str | None = None) -> list[int]:  # noqa: ARG002
         """For each id the bytes of text that it stands for; `<eos>` counts as a line break, other special tokens 0."""
+        return list(self._byte_counts)
+
+    @cached_property
+    def _byte_counts(self) -> tuple[int, ...]:
+        """Counted once: data ask for them language by language."""
         pieces = canonical_pieces(self._tokenizer)
         counts = [0 if piece is None or piece.special else len(piece.content) + piece.word_start for piece in pieces]
         counts[self.eos_id] = 1
-        return counts
+        return tuple(counts)
 
     @property
     def digest(self) -> str:
