@@ -178,7 +178,7 @@ def _show(use: Use, scores: Sequence[float]) -> str:
 INTRODUCTION = """\
 Each line is a pair of run configs, `configs/train/NAME.yaml` and `configs/train/untied/NAME.yaml`, which differ in
 nothing but the spec: the untied network has as many layers of the same widths, and was trained as long. Tested is the
-checkpoint that was best in validation. Sharing in these ways saves parameters and not time.
+checkpoint that was best in validation. Sharing in these ways saves parameters, not computation.
 """
 
 
