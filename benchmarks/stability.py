@@ -180,8 +180,8 @@ def main(size: Size = Size()) -> None:
     timings = time_in_turn(
         {
             "plain": steps.plain,
-            "sampled, streaming": steps.sampled("none"),
-            "sampled, sketch (default)": steps.sampled("sketch"),
+            "sampled, streaming (default)": steps.sampled("none"),
+            "sampled, sketch": steps.sampled("sketch"),
             "sampled, exact": steps.sampled("exact"),
             "brute force": steps.brute_force,
         },

@@ -48,8 +48,8 @@ class GradientStability(Callback):
         by: what is told apart: single uses, or with `member` the models of a `JointTraining`, each with the sum of its
             uses; `combine` then weighs members, by their gradients of all that two of them share.
         max_uses: groups with more uses have no pairs: norms and coherence alone.
-        pairs: how cosines of two uses are found: from a random projection (`sketch`), from all gradients (`exact`, a
-            copy of the parameter for each use), or `none`.
+        pairs: how cosines of two uses are found: not at all (`none`: norms and coherence are exact without), from a
+            random projection (`sketch`), or from all gradients (`exact`, a copy of the parameter for each use).
         self_check: whether the first sample of a run is compared with `.grad`, to which the uses must add up.
         on_conflict: what happens when the uses of a group cancel each other in three samples in turn: nothing, `warn`,
             or `stop` the training.
@@ -75,7 +75,7 @@ class GradientStability(Callback):
         *,
         by: Literal["use", "member"] = "use",
         max_uses: int = 64,
-        pairs: Pairs = "sketch",
+        pairs: Pairs = "none",
         self_check: bool = True,
         on_conflict: Literal["warn", "stop"] | None = None,
         combine: str | dict[str, Any] = "sum",

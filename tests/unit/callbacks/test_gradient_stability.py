@@ -113,7 +113,7 @@ def test_validation_within_a_window_does_not_count(tmp_path: Path) -> None:
 
 def test_logs_scalars_and_pictures(tmp_path: Path) -> None:
     loggers = [CSVLogger(tmp_path, name="csv"), TensorBoardLogger(tmp_path, name="tb")]
-    fit(tmp_path, make_net(), GradientStability(4), logger=loggers)
+    fit(tmp_path, make_net(), GradientStability(4, pairs="sketch"), logger=loggers)
     table = next(tmp_path.rglob("metrics.csv")).read_text()
     for name in ("tying/W/kappa", "tying/W/conflict", "tying/W/share/network.0.weight", "tying/b/kappa"):
         assert name in table
@@ -186,7 +186,7 @@ def test_a_frozen_group_is_left_out_or_refused_by_name(tmp_path: Path) -> None:
 
 def test_many_uses_have_no_pairs(tmp_path: Path) -> None:
     net = make_net(spec={"share": ["network.{i}.{name} = block[name]"]})
-    fit(tmp_path, net, GradientStability(1, max_uses=2, report=False), max_steps=1)
+    fit(tmp_path, net, GradientStability(1, max_uses=2, pairs="sketch", report=False), max_steps=1)
     assert all(record.cosines is not None for record in records_of(tmp_path))
     many = Net.__new__(Net)
     LightningModule.__init__(many)
@@ -195,7 +195,7 @@ def test_many_uses_have_no_pairs(tmp_path: Path) -> None:
     from lightning_tying import tie
 
     tie(many, {"share": ["network.{i}.weight = W"]})
-    fit(tmp_path / "many", many, GradientStability(1, max_uses=2, report=False), max_steps=1)
+    fit(tmp_path / "many", many, GradientStability(1, max_uses=2, pairs="sketch", report=False), max_steps=1)
     (record,) = records_of(tmp_path / "many")
     assert record.cosines is None
     assert record.pairs == "none"
