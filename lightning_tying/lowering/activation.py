@@ -27,7 +27,7 @@ def check_reentrant(root: nn.Module, plan: Plan) -> None:
     Raises:
         ApplyError: with the module, the sharing group and the reason.
     """
-    reentrant = [(path, part) for path, part in walk_modules(root) if _is_reentrant(part)]
+    reentrant = [(path, part) for path, part in walk_modules(root, computed=False) if _is_reentrant(part)]
     if not reentrant:
         return
     for group in plan.graph.groups:
@@ -56,14 +56,11 @@ def _lies_in(site: str, path: str) -> bool:
 
 def _is_reentrant(part: nn.Module) -> bool:
     """Whether a module checkpoints so; transformers leaves the function there when it is switched off again."""
-    if getattr(part, "gradient_checkpointing", True) is False:
-        return False
-    return any(_is_reentrant_call(value) for value in vars(part).values())
+    # Asked of every module at every tie, and a module without the attribute pays most for `getattr`: that comes last.
+    calls = cast("list[partial[object]]", [value for value in vars(part).values() if isinstance(value, partial)])
+    return any(map(_is_reentrant_call, calls)) and getattr(part, "gradient_checkpointing", True) is not False
 
 
-def _is_reentrant_call(value: object) -> bool:
-    if not isinstance(value, partial):
-        return False
-    call = cast("partial[object]", value)
+def _is_reentrant_call(call: partial[object]) -> bool:
     # By name: the function is imported with torch, but a wrapper of the same name (compile, deepspeed) counts as well.
     return getattr(call.func, "__name__", "") == "checkpoint" and call.keywords.get("use_reentrant") is True

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, cast, get_args
+
+from lightning_tying.reports.plain_content import to_plain
 
 Action: TypeAlias = Literal["split", "join", "undo", "refuse"]
 Groups: TypeAlias = tuple[tuple[str, tuple[str, ...]], ...]
@@ -50,7 +51,7 @@ class Decision:
             "after": [[name, list(sites)] for name, sites in self.after],
             "parameters": self.parameters,
             "reason": self.reason,
-            "evidence": _plain(self.evidence),
+            "evidence": to_plain(self.evidence),
         }
 
     def __str__(self) -> str:
@@ -95,13 +96,3 @@ def list_names(groups: Groups) -> str:
 
 def _read_groups(data: Sequence[Sequence[Any]]) -> Groups:
     return tuple((str(name), tuple(str(site) for site in sites)) for name, sites in data)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, float):
-        return float(f"{value:.9g}") if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {str(key): _plain(each) for key, each in cast("Mapping[Any, Any]", value).items()}
-    if isinstance(value, list | tuple):
-        return [_plain(each) for each in cast("list[Any]", value)]
-    return value

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field, fields
 from itertools import combinations
 from typing import Any, Literal, TypeAlias, cast
 
+from lightning_tying.reports.plain_content import to_plain
 from lightning_tying.reports.stability import measures
 from lightning_tying.reports.stability.measures import UseNumbers
 from lightning_tying.reports.stability.rows import RowNumbers
@@ -70,7 +71,7 @@ class Record:
 
         Of the cosines only those above the diagonal are in it, with six digits: a row for each use but the last.
         """
-        content = _plain(asdict(self)) | {"cosines": None if self.cosines is None else _above_diagonal(self.cosines)}
+        content = to_plain(asdict(self)) | {"cosines": None if self.cosines is None else _above_diagonal(self.cosines)}
         return json.dumps(content, ensure_ascii=False, separators=(",", ":"))
 
     @classmethod
@@ -133,17 +134,6 @@ def make_record(
         site_norms=tuple(numbers.site_norms),
         rows=dict(rows or {}),
     )
-
-
-def _plain(value: Any) -> Any:
-    """Nine digits of a number: as many as a float32 has."""
-    if isinstance(value, float):
-        return float(f"{value:.9g}") if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {str(key): _plain(each) for key, each in cast("Mapping[Any, Any]", value).items()}
-    if isinstance(value, list | tuple):
-        return [_plain(each) for each in cast("list[Any]", value)]
-    return value
 
 
 def _above_diagonal(cosines: Sequence[Sequence[float]]) -> list[list[float | None]]:
